@@ -1,0 +1,216 @@
+"""The front door: run a step function over time."""
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend import core
+
+from rnn_jax import scan_deferred
+from rnn_jax.tracing import Body, Traced, trace
+
+
+def scan(
+    step: Callable,
+    params,
+    carry,
+    xs=None,
+    *,
+    length: int | None = None,
+    initial=None,
+    lengths=None,
+    resets=None,
+    reverse: bool = False,
+    method: str = "auto",
+    collect: Sequence[str] = (),
+    taps: Mapping[str, Any] = {},  # noqa: B006 - never changed
+):
+    """Runs `carry, y = step(params, carry, x)` over the leading axis of xs: (carry, ys), or (carry, ys, collected).
+
+    params   any pytree. Arrays that the step closes over are parameters as well, with the right gradient.
+    carry    the state before the first step, any pytree; float, integer, bool and key leaves.
+    xs       pytree of [t ...]; or None with `length` (decoders, autonomous systems). t = 0 works.
+    lengths  int [b]: past its end a sequence's carry is frozen, its ys and collected values are zero.
+    resets   bool [t b]: marks a document's first step; there the carry becomes `initial` (default: `carry`).
+             Order: reset, step, freeze. With either mask each carry leaf, y and collected value has the leading axis b.
+    reverse  from the last step to the first; each sequence within its own length, each document within its own marks.
+    method   "reference" is `lax.scan` and plain autodiff; "deferred" is rnn_jax/scan_deferred.py, for reverse mode;
+             "auto" picks (see `explain`).
+    collect  names of values (`name(value, "h")` in the step) to return as dict name -> [t ...].
+    taps     dict name -> [t ...], added to the named value: the gradient with respect to a zero tap is dL/dvalue_t.
+
+    A second call with the same step and shapes neither traces nor compiles, unless the step closes over arrays: then
+    it is traced again (their values are never kept). As under `jax.jit`, other Python values are read at the first call.
+    """
+    collect, taps = sorted(set(_names(collect))), dict(sorted(taps.items()))
+    carry, xs = jax.tree.map(jnp.asarray, carry), jax.tree.map(jnp.asarray, xs)
+    length = _length(xs, length)
+    batch = _batch(carry, lengths, resets)
+    active, reset = _masks(batch, length, lengths, resets, reverse)
+    if resets is not None:
+        initial = carry if initial is None else _matching(initial, carry)
+    elif initial is not None:
+        raise ValueError("scan: `initial` is the state at reset marks; pass `resets`, or give the state as `carry`")
+    for key, tap in taps.items():
+        taps[key] = tap = jnp.asarray(tap)
+        if tap.shape[:1] != (length,) or not jnp.issubdtype(tap.dtype, jnp.inexact):
+            raise ValueError(f"scan: taps[{key!r}] must be float with the leading axis t = {length}, got {tap.dtype}{list(tap.shape)}")
+    method = pick(method)
+
+    call, traced = _prepare(step, params, carry, xs, initial, active, reset, length, reverse, method, collect, taps)
+    leaves = [a.astype(d) if a.dtype != d else a for a, d in zip(jax.tree.leaves(carry), traced.carry_dtypes, strict=True)]
+    fixed = [*traced.consts, *jax.tree.leaves(params), *(jax.tree.leaves(initial) if reset is not None else [])]
+    inputs = [*jax.tree.leaves(xs), *taps.values(), *(m for m in (active, reset) if m is not None)]
+    out_leaves, y_leaves = call(fixed, leaves, inputs)
+    ys, collected = jax.tree.unflatten(traced.y_tree, y_leaves)
+    last = jax.tree.unflatten(jax.tree.structure(carry), out_leaves)
+    return (last, ys, collected) if collect else (last, ys)
+
+
+def reference(body: Body, fixed, carry, xs, length: int, reverse: bool):
+    """method="reference": `lax.scan` and plain autodiff."""
+    return lax.scan(lambda k, x: body(fixed, k, x), carry, xs, length=length, reverse=reverse)
+
+
+METHODS = {"reference": reference, "deferred": scan_deferred.run}
+
+
+def pick(method: str) -> str:
+    if method == "auto":
+        return "deferred"
+    if method not in METHODS:
+        raise ValueError(f"scan: unknown method {method!r}; known: auto, {', '.join(METHODS)}")
+    return method
+
+
+# ---------------------------------------------------------------------------------------------- arguments and masks
+
+
+def _names(collect):
+    if isinstance(collect, str):
+        raise ValueError(f"scan: collect must be a sequence of names, such as ({collect!r},)")
+    return collect
+
+
+def _length(xs, length):
+    sizes = {a.shape[0] if a.ndim else None for a in jax.tree.leaves(xs)}
+    if None in sizes:
+        raise ValueError("scan: every leaf of xs needs a leading time axis, got a scalar")
+    if length is not None:
+        sizes.add(length)
+    if len(sizes) != 1:
+        raise ValueError(
+            "scan: xs=None needs length=" if not sizes else f"scan: leaves of xs and length disagree on t: {sorted(sizes)}"
+        )
+    return sizes.pop()
+
+
+def _batch(carry, lengths, resets):
+    """The size of axis b, which masks need in every leaf of the carry."""
+    if lengths is None and resets is None:
+        return None
+    b = jnp.shape(lengths)[0] if lengths is not None else jnp.shape(resets)[-1]
+    for path, leaf in jax.tree_util.tree_leaves_with_path(carry):
+        if leaf.ndim == 0 or leaf.shape[0] != b:
+            raise ValueError(
+                f"scan: with lengths or resets every leaf of the carry needs the leading axis b = {b}; "
+                f"carry{jax.tree_util.keystr(path)} has the shape {leaf.shape}"
+            )
+    return b
+
+
+def _masks(b, t, lengths, resets, reverse):
+    """(active, reset), each bool [t b] or None."""
+    active = reset = None
+    if lengths is not None:
+        lengths = jnp.asarray(lengths)
+        if lengths.shape != (b,) or not jnp.issubdtype(lengths.dtype, jnp.integer):
+            raise ValueError(f"scan: lengths must be int [b], got {lengths.dtype}{list(lengths.shape)}")
+        active = jnp.arange(t)[:, None] < lengths
+    if resets is not None:
+        reset = jnp.asarray(resets)
+        if reset.shape != (t, b) or reset.dtype != bool:
+            raise ValueError(f"scan: resets must be bool [t b] = [{t} {b}], got {reset.dtype}{list(reset.shape)}")
+        if reverse:  # the same documents: one ends (and is entered) where the next one is marked to begin, within the length
+            inside = reset if active is None else reset & active
+            reset = jnp.concatenate([inside[1:], jnp.zeros((min(t, 1), b), bool)])
+    return active, reset
+
+
+def _matching(initial, carry):
+    try:
+        return jax.tree.map(lambda i, c: jnp.broadcast_to(jnp.asarray(i), c.shape).astype(c.dtype), initial, carry)
+    except ValueError as e:
+        raise ValueError(f"scan: initial must have the structure and shapes of the carry: {e}") from None
+
+
+# ------------------------------------------------------------------------------------------------------ trace cache
+
+_cache: weakref.WeakKeyDictionary[Any, dict[Any, tuple[Any, Traced]]] = weakref.WeakKeyDictionary()
+
+
+def _prepare(step, params, carry, xs, initial, active, reset, length, reverse, method, collect, taps):
+    """The compiled call for this step, these shapes and this method, and the trace with this call's closed-over arrays."""
+    x = jax.tree.map(_one_step, xs)
+    tap_x = {k: _one_step(v) for k, v in taps.items()}
+    tree = jax.tree.structure((params, carry, xs, taps))
+    avals = tuple(jax.typeof(a) for a in jax.tree.leaves((params, carry, xs, taps)))
+    key = (tree, avals, length, reverse, method, tuple(collect), active is None, reset is None, _settings())
+    try:
+        known = _cache.setdefault(step, {})
+    except TypeError:  # a callable that cannot be referenced weakly: traced each time
+        known = {}
+    if key in known and not known[key][1].consts:
+        return known[key]
+    traced = trace(
+        step, params, carry, x, initial=initial, taps=tap_x, collect=collect,
+        active=active is not None, reset=reset is not None, keep_names=method == "reference",
+    )  # fmt: skip
+    if key in known and same(known[key][1].body.jaxpr, traced.body.jaxpr):
+        return known[key][0], traced
+    body = traced.body
+    # A jit, so that an eager call compiles the whole loop once, and finds it again.
+    call = jax.jit(lambda fixed, carry, xs: METHODS[method](body, fixed, carry, xs, length, reverse))
+    if not any("Axis" in type(e).__name__ for e in body.jaxpr.effects):  # a psum's axis belongs to the caller
+        known[key] = call, traced._replace(consts=[None] * len(traced.consts))
+    return call, traced
+
+
+def _one_step(a):
+    return jax.ShapeDtypeStruct(a.shape[1:], a.dtype)
+
+
+def _settings():
+    c = jax.config
+    return (
+        c.jax_enable_x64, c.jax_default_matmul_precision, c.jax_numpy_dtype_promotion, c.jax_numpy_rank_promotion,
+        c.jax_default_prng_impl, c.jax_debug_nans, jax.device_count() == 1,
+    )  # fmt: skip
+
+
+def same(a: core.Jaxpr, b: core.Jaxpr) -> bool:
+    """Whether two flat jaxprs are the same program."""
+    if len(a.eqns) != len(b.eqns) or [v.aval for v in a.invars] != [v.aval for v in b.invars]:
+        return False
+    match = dict(zip(a.invars, b.invars, strict=True))
+
+    def equal(x, y):
+        if isinstance(x, core.Literal) or isinstance(y, core.Literal):
+            return type(x) is type(y) and x.aval == y.aval and (x.val is y.val or bool(jnp.all(x.val == y.val)))
+        return match.get(x) is y
+
+    for e, f in zip(a.eqns, b.eqns, strict=True):
+        if e.primitive is not f.primitive or len(e.invars) != len(f.invars) or len(e.outvars) != len(f.outvars):
+            return False
+        if not all(map(equal, e.invars, f.invars)):
+            return False
+        try:
+            if e.params.keys() != f.params.keys() or any(e.params[k] is not f.params[k] and e.params[k] != f.params[k] for k in e.params):
+                return False
+        except ValueError:  # parameters that do not compare to one truth value
+            return False
+        match.update(zip(e.outvars, f.outvars, strict=True))
+    return len(a.outvars) == len(b.outvars) and all(map(equal, a.outvars, b.outvars))

@@ -1,0 +1,231 @@
+"""From a step function to one flat list of equations: what every method of `rnn_jax.scan` works on.
+
+A step is traced once. Nested jits are inlined, values named by `name` are found (to be collected, or to be tapped for
+their gradient), and the masks of ragged and concatenated sequences are written around it. The result is a `Body`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+INLINED = {"pjit": "jaxpr", "jit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
+
+
+class Body(NamedTuple):
+    """One step, flat: (*fixed, *carry, *x) -> (*carry, *y), where fixed = closed-over arrays, then params, then initial."""
+
+    jaxpr: core.Jaxpr
+    n_fixed: int
+    n_carry: int
+
+    def __call__(self, fixed, carry, x):
+        out = core.jaxpr_as_fun(core.ClosedJaxpr(self.jaxpr, []))(*fixed, *carry, *x)
+        return out[: self.n_carry], out[self.n_carry :]
+
+
+class Traced(NamedTuple):
+    """A traced call of `scan`: the body, the closed-over arrays it needs (never cached), and the tree of the outputs."""
+
+    body: Body
+    consts: list[Any]
+    y_tree: Any  # of (ys, collected)
+    carry_dtypes: list[Any]  # a weakly typed carry takes the dtype that the step returns, as in lax.scan
+
+
+def flatten(closed: core.ClosedJaxpr, collect: Sequence[str], taps: Sequence[str], keep_names: bool):
+    """Inlines nested jits and rewrites `name` equations.
+
+    Returns (jaxpr, consts): its invars are the consts', the step's, then one per tap; its outvars the step's, then one
+    per collected name. Every variable is new: an inner jaxpr may be called twice.
+    """
+    eqns, const_vars, consts, found, hidden = [], [], [], {}, set()
+    tap_vars: dict[str, core.Var] = {}
+
+    def new(atom):
+        return core.Var(atom.aval)
+
+    def walk(jaxpr, args, arg_consts):
+        env: dict[Any, Any] = dict(zip(jaxpr.invars, args, strict=True))
+        for v, value in zip(jaxpr.constvars, arg_consts, strict=True):
+            env[v] = new(v)
+            const_vars.append(env[v])
+            consts.append(value)
+
+        def read(atom):
+            return atom if isinstance(atom, core.Literal) else env[atom]
+
+        for eqn in jaxpr.eqns:
+            args, kind = [read(a) for a in eqn.invars], eqn.primitive.name
+            if kind in INLINED and not _sharded(eqn):
+                inner = eqn.params[INLINED[kind]]
+                outs = walk(inner.jaxpr, args, inner.consts)
+            else:
+                if kind != "name":
+                    hidden.update(_names_inside(eqn))
+                outs = [new(v) for v in eqn.outvars]
+                if kind != "name" or keep_names:
+                    eqns.append(eqn.replace(invars=args, outvars=outs))
+                else:
+                    outs = args
+                if kind == "name":
+                    key = eqn.params["name"]
+                    if key in found and (key in collect or key in taps):
+                        raise ValueError(f"scan: two values of the step are named {key!r}; give each its own name")
+                    if key in taps:
+                        tap_vars[key], total = new(eqn.outvars[0]), new(eqn.outvars[0])
+                        eqns.append(_add(outs[0], tap_vars[key], total))
+                        outs = [total]
+                    found[key] = outs[0]
+            env.update(zip(eqn.outvars, outs, strict=True))
+        return [read(a) for a in jaxpr.outvars]
+
+    invars = [new(v) for v in closed.jaxpr.invars]
+    outvars = walk(closed.jaxpr, invars, closed.consts)
+    for key in [*collect, *taps]:
+        if key not in found:
+            why = " (it is inside a cond, while, scan or checkpoint, where it cannot be reached)" if key in hidden else ""
+            raise ValueError(f"scan: no value of the step is named {key!r}{why}; visible names: {_listed(found)}")
+    invars = [*const_vars, *invars, *(tap_vars[k] for k in taps)]
+    outvars = [*outvars, *(found[k] for k in collect)]
+    eqns = live(eqns, outvars)
+    return closed.jaxpr.replace(
+        constvars=[], invars=invars, outvars=outvars, eqns=eqns, effects=effects_of(eqns), debug_info=_debug(invars, outvars)
+    ), consts
+
+
+def live(eqns, outvars):
+    """The equations that the outputs depend on, and those with effects (a callback, a print)."""
+    needed, kept = {v for v in outvars if not isinstance(v, core.Literal)}, []
+    for eqn in reversed(eqns):
+        if eqn.effects or any(v in needed for v in eqn.outvars):
+            kept.append(eqn)
+            needed.update(v for v in eqn.invars if not isinstance(v, core.Literal))
+    return kept[::-1]
+
+
+def effects_of(eqns):
+    return frozenset().union(*(e.effects for e in eqns))
+
+
+def _debug(invars, outvars):
+    """Debug info of the right lengths; JAX compares them."""
+    info = jax.make_jaxpr(lambda: ())().jaxpr.debug_info
+    return info._replace(arg_names=("",) * len(invars), result_paths=("",) * len(outvars))
+
+
+def _add(a, b, out):
+    template = jax.make_jaxpr(jax.lax.add)(*(jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in (a, b)))
+    return template.jaxpr.eqns[0].replace(invars=[a, b], outvars=[out])
+
+
+def _sharded(eqn):
+    """A jit that the user gave shardings keeps them, and so stays one opaque equation."""
+    shardings = (*eqn.params.get("in_shardings", ()), *eqn.params.get("out_shardings", ()))
+    return any("Unspecified" not in repr(s) for s in shardings)
+
+
+def _names_inside(eqn):
+    for jaxpr in core.jaxprs_in_params(eqn.params):
+        for e in jaxpr.eqns:
+            if e.primitive.name == "name":
+                yield e.params["name"]
+            yield from _names_inside(e)
+
+
+def _listed(names):
+    return ", ".join(sorted(names)) or "none; write name(value, 'h') in the step"
+
+
+def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, active, reset, keep_names) -> Traced:
+    """Traces one step on abstract values of one time step. `active`, `reset`: whether those masks are present."""
+    leaves, carry_tree = jax.tree.flatten(carry)
+    param_leaves, param_tree = jax.tree.flatten(params)
+    x_leaves, x_tree = jax.tree.flatten(x)
+    n_params, n_carry = len(param_leaves), len(leaves)
+    y_trees = []
+
+    def flat_step(*args):
+        p = jax.tree.unflatten(param_tree, args[:n_params])
+        k = jax.tree.unflatten(carry_tree, args[n_params : n_params + n_carry])
+        out = step(p, k, jax.tree.unflatten(x_tree, args[n_params + n_carry :]))
+        if not isinstance(out, tuple) or len(out) != 2:
+            raise TypeError(f"scan: the step must return (carry, y), got {type(out).__name__}")
+        new_tree = jax.tree.structure(out[0])
+        if new_tree != carry_tree:
+            raise TypeError(f"scan: the step returns a carry of another structure: {new_tree}, was given {carry_tree}")
+        y_trees.append(jax.tree.structure(out[1]))
+        return (*jax.tree.leaves(out[0]), *jax.tree.leaves(out[1]))
+
+    closed = jax.make_jaxpr(flat_step)(*param_leaves, *leaves, *x_leaves)
+    dtypes = [v.dtype for v in closed.out_avals[:n_carry]]
+    if any(_weak(a) and a.dtype != t for a, t in zip(leaves, dtypes, strict=True)):
+        leaves = [jax.ShapeDtypeStruct(a.shape, t if _weak(a) else a.dtype) for a, t in zip(leaves, dtypes, strict=True)]
+        closed = jax.make_jaxpr(flat_step)(*param_leaves, *leaves, *x_leaves)
+    _check_carry(carry_tree, leaves, closed.out_avals[:n_carry])
+
+    names, tap_names = list(collect), list(taps)
+    jaxpr, consts = flatten(closed, names, tap_names, keep_names)
+    body, n_fixed = Body(jaxpr, len(consts) + n_params, n_carry), len(consts) + n_params
+    n_init = 0
+    if active or reset:
+        n_init = n_carry if reset else 0
+        b = leaves[0].shape[0] if leaves else 0
+        masks = [jax.ShapeDtypeStruct((b,), bool)] * (active + reset)
+        initials = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in leaves] if reset else []
+        tap_avals = [taps[k] for k in tap_names]
+
+        def masked(*args):
+            fixed, rest = list(args[:n_fixed]), args[n_fixed:]
+            start, rest = rest[:n_init], rest[n_init:]
+            old, xs = rest[:n_carry], list(rest[n_carry:])
+            restarted = old
+            if reset:
+                r = xs.pop()
+                restarted = [jnp.where(_over(r, c), i, c) for i, c in zip(start, old, strict=True)]
+            go = xs.pop() if active else None
+            new, ys = body(fixed, restarted, xs)
+            if active:
+                new = [jnp.where(_over(go, c), n, c) for n, c in zip(new, old, strict=True)]
+                ys = [jnp.where(_over(go, y), y, jnp.zeros_like(y)) for y in ys]
+            return (*new, *ys)
+
+        fixed_avals = [v.aval for v in jaxpr.invars[:n_fixed]]
+        args = (*map(_struct, fixed_avals), *initials, *map(_struct, leaves), *map(_struct, x_leaves), *map(_struct, tap_avals))
+        jaxpr, more = flatten(jax.make_jaxpr(masked)(*args, *masks), (), (), keep_names)
+        if more:  # constants that the masking itself made; none is known, and none may be lost
+            raise RuntimeError("scan: masking a step made constants")
+    y_tree = jax.tree.structure((jax.tree.unflatten(y_trees[-1], [0] * y_trees[-1].num_leaves), {k: 0 for k in sorted(names)}))
+    if sorted(names) != names:
+        raise ValueError("scan: internal: collect must be sorted")
+    return Traced(Body(jaxpr, n_fixed + n_init, n_carry), consts, y_tree, dtypes)
+
+
+def _weak(aval):
+    return getattr(aval, "weak_type", False)
+
+
+def _struct(aval):
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+
+
+def _over(mask, value):
+    """A mask [b] shaped to select over a value [b ...]."""
+    if value.ndim == 0 or value.shape[0] != mask.shape[0]:
+        raise ValueError(
+            f"scan: with lengths or resets every output and collected value needs the leading axis b = {mask.shape[0]}, "
+            f"got the shape {value.shape}"
+        )
+    return mask.reshape(mask.shape + (1,) * (value.ndim - 1))
+
+
+def _check_carry(tree, before, after):
+    paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(jax.tree.unflatten(tree, before))]
+    for path, a, b in zip(paths, before, after, strict=True):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            raise TypeError(
+                f"scan: carry{path} is {a.dtype}{list(a.shape)} before the step and {b.dtype}{list(b.shape)} after it; "
+                "a carry keeps its shape and dtype"
+            )
