@@ -384,9 +384,10 @@ def product_of(eqn, a, b):
 class Backward(NamedTuple):
     """The backward step, traced: which stored values it needs, and how its outputs are laid out."""
 
-    step: Any  # (once, ahead, dcarry, sums, carry_in, kept, dout) -> (dcarry, sums, dahead, dz, operands)
+    step: Any  # (once, ahead, carry, kept, dcarry, sums, dout, outs) -> (dcarry, sums, dahead, dz, operands)
     carries: list[int]  # indices of the carry leaves it reads
     kept: list[core.Var]  # z and outputs of effects that it reads
+    outs: list[core.Var]  # outputs of the loop that it reads, for they are stored anyway (h, where a tanh made it)
     once: list[core.Var]  # float values with a gradient summed in the loop
     ahead: list[core.Var]  # float values with a gradient per step
     sums: list[Sum]  # those whose dz is handed out
@@ -412,6 +413,7 @@ def trace_backward(plan: Plan) -> Backward:
     stored = [s.z for s in sums] + [v for e in plan.loop if not isinstance(e, Sum) and e.effects for v in e.outvars]
     smooth_in, smooth_out = [v for v in carry_in if is_float(v)], [i for i, v in enumerate(carry_out) if is_float(v)]
     smooth_y = [v for v in plan.loop_out if is_float(v)]
+    remade = [v for item in plan.loop if not isinstance(item, Sum) for v in item.outvars if v in plan.loop_out]
 
     def step(once_values, ahead_values, carry, kept, dcarry, sums_so_far, dy):
         known = dict(zip(plan.loop_once, once_values, strict=True)) | dict(zip(plan.loop_ahead, ahead_values, strict=True))
@@ -423,14 +425,14 @@ def trace_backward(plan: Plan) -> Backward:
             env |= dict(zip(smooth_in, carry_smooth, strict=True))
             step_values(plan, env, kept | dict(zip([s.z for s in sums], z, strict=True)))
             value = lambda a: jnp.asarray(a.val, a.aval.dtype) if isinstance(a, core.Literal) else env[a]
-            return ([value(carry_out[i]) for i in smooth_out], [env[v] for v in smooth_y]), [env[v] for v in operands]
+            return ([value(carry_out[i]) for i in smooth_out], [env[v] for v in smooth_y]), ([env[v] for v in operands], [env[v] for v in remade])
 
         pick = lambda names: [known[v] for v in names]
-        _, pull, us = jax.vjp(forward, pick(once), pick(ahead), pick(smooth_in), [kept[s.z] for s in sums], has_aux=True)
+        _, pull, (us, outs) = jax.vjp(forward, pick(once), pick(ahead), pick(smooth_in), [kept[s.z] for s in sums], has_aux=True)
         d_once, d_ahead, d_carry, dz = pull((dcarry, dy))
         sums_so_far = [a + d.astype(a.dtype) for a, d in zip(sums_so_far, d_once, strict=True)]
         dz = [d for s, d in zip(sums, dz, strict=True) if any(s is h for h in handed)]
-        return d_carry, sums_so_far, d_ahead, dz, us
+        return (d_carry, sums_so_far, d_ahead, dz, us), outs
 
     struct = lambda vs: [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in vs]
     totals = [jax.ShapeDtypeStruct(v.aval.shape, total_dtype(v)) for v in once]
@@ -442,17 +444,17 @@ def trace_backward(plan: Plan) -> Backward:
     out_tree = []
 
     def flat(*leaves):
-        out = step(*jax.tree.unflatten(tree, leaves))
+        out, outs = step(*jax.tree.unflatten(tree, leaves))
         out_tree.append(jax.tree.structure(out))
-        return jax.tree.leaves(out)
+        return *jax.tree.leaves(out), *outs
 
     jaxpr, consts = flatten(jax.make_jaxpr(flat)(*leaves), (), (), keep_names=False)
+    jaxpr, outs = reuse(jaxpr, remade)
     used = {v for e in jaxpr.eqns for v in variables(e.invars)} | set(variables(jaxpr.outvars))
-    invars = jax.tree.unflatten(tree, jaxpr.invars[len(consts) :])
+    invars = jax.tree.unflatten(tree, jaxpr.invars[len(consts) : len(consts) + len(leaves)])
     direct = {e.invars[1 - w] for e, w in deferred}
     carries = [i for i, (v, u) in enumerate(zip(carry_in, invars[2], strict=True)) if u in used or v in direct]
     kept = [v for v, u in zip(stored, invars[3], strict=True) if u in used]
-    jaxpr = jaxpr.replace(effects=effects_of(jaxpr.eqns))
 
     def backward_step(*args):
         """Unread values may be None."""
@@ -460,7 +462,22 @@ def trace_backward(plan: Plan) -> Backward:
         filled = [jnp.zeros(v.aval.shape, v.aval.dtype) if a is None else a for a, v in zip(filled, jaxpr.invars[len(consts) :], strict=True)]
         return jax.tree.unflatten(out_tree[-1], core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, []))(*consts, *filled))
 
-    return Backward(backward_step, carries, kept, once, ahead, handed, operands)
+    return Backward(backward_step, carries, kept, outs, once, ahead, handed, operands)
+
+
+def reuse(jaxpr: core.Jaxpr, remade):
+    """Makes inputs of the loop outputs that a backward step recomputes (its last outvars), where it needs them."""
+    n = len(jaxpr.outvars) - len(remade)
+    made = {v: e for e in jaxpr.eqns for v in e.outvars}
+    known = {v: (core.Var(v.aval), name) for v, name in zip(jaxpr.outvars[n:], remade, strict=True) if v in made}
+    swap = lambda a: known[a][0] if not isinstance(a, core.Literal) and a in known else a
+    eqns = [e.replace(invars=list(map(swap, e.invars))) for e in jaxpr.eqns]
+    outvars = list(map(swap, jaxpr.outvars[:n]))
+    eqns = live(eqns, outvars)
+    used = {v for e in eqns for v in variables(e.invars)} | set(variables(outvars))
+    known = [k for k in known.values() if k[0] in used]
+    invars = [*jaxpr.invars, *(v for v, _ in known)]
+    return jaxpr.replace(invars=invars, outvars=outvars, eqns=eqns, effects=effects_of(eqns)), [name for _, name in known]
 
 
 def total_dtype(v):
@@ -520,12 +537,12 @@ def _loop(plan: Plan, length: int, reverse: bool):
         totals = [jnp.zeros(v.aval.shape, total_dtype(v)) for v in back.once]
 
         def step(state, x):
-            ahead_t, carry_t, kept_t, dy = x
-            d_carry, totals, *stacked = back.step(once, ahead_t, carry_t, kept_t, *state, dy)
+            ahead_t, carry_t, kept_t, dy, outs_t = x
+            d_carry, totals, *stacked = back.step(once, ahead_t, carry_t, kept_t, *state, dy, outs_t)
             return (d_carry, totals), stacked
 
         state = smooth(carry_out, d_last), totals
-        inputs = ahead, carries, slots, smooth(plan.loop_out, d_out)
+        inputs = ahead, carries, slots, smooth(plan.loop_out, d_out), [out[plan.loop_out.index(v)] for v in back.outs]
         (d_carry, totals), (d_ahead, dz, us) = lax.scan(step, state, inputs, length=length, reverse=not reverse)
 
         grads: dict[Any, Any] = dict(zip(back.once, totals, strict=True)) | dict(zip(back.ahead, d_ahead, strict=True))
