@@ -1,7 +1,8 @@
 """rnn_jax: a cell is one pure function, and everything else is a transformation of that function."""
 
-from rnn_jax import cells
-from rnn_jax.scan import scan
+from rnn_jax import bptt, cells
+from rnn_jax.checking import check, explain
+from rnn_jax.scan import METHODS, scan
 
-__all__ = ["cells", "scan"]
+__all__ = ["METHODS", "bptt", "cells", "check", "explain", "scan"]
 __version__ = "0.1.0"

@@ -58,7 +58,8 @@ def scan(
         taps[key] = tap = jnp.asarray(tap)
         if tap.shape[:1] != (length,) or not jnp.issubdtype(tap.dtype, jnp.inexact):
             raise ValueError(f"scan: taps[{key!r}] must be float with the leading axis t = {length}, got {tap.dtype}{list(tap.shape)}")
-    method = pick(method)
+    if method != "auto" and method not in METHODS:
+        raise ValueError(f"scan: unknown method {method!r}; known: auto, {', '.join(METHODS)}")
 
     call, traced = _prepare(step, params, carry, xs, initial, active, reset, length, reverse, method, collect, taps)
     leaves = [a.astype(d) if a.dtype != d else a for a, d in zip(jax.tree.leaves(carry), traced.carry_dtypes, strict=True)]
@@ -78,12 +79,10 @@ def reference(body: Body, fixed, carry, xs, length: int, reverse: bool):
 METHODS = {"reference": reference, "deferred": scan_deferred.run}
 
 
-def pick(method: str) -> str:
-    if method == "auto":
-        return "deferred"
-    if method not in METHODS:
-        raise ValueError(f"scan: unknown method {method!r}; known: auto, {', '.join(METHODS)}")
-    return method
+def pick(body: Body, length: int) -> tuple[str, str]:
+    """What method="auto" means for this step and shape, and why."""
+    del body, length
+    return "deferred", "one product per weight gradient"
 
 
 # ---------------------------------------------------------------------------------------------- arguments and masks
@@ -167,11 +166,13 @@ def _prepare(step, params, carry, xs, initial, active, reset, length, reverse, m
         return known[key]
     traced = trace(
         step, params, carry, x, initial=initial, taps=tap_x, collect=collect,
-        active=active is not None, reset=reset is not None, keep_names=method == "reference",
+        active=active is not None, reset=reset is not None,
     )  # fmt: skip
     if key in known and same(known[key][1].body.jaxpr, traced.body.jaxpr):
         return known[key][0], traced
     body = traced.body
+    if method == "auto":
+        method, _ = pick(body, length)
     # A jit, so that an eager call compiles the whole loop once, and finds it again.
     call = jax.jit(lambda fixed, carry, xs: METHODS[method](body, fixed, carry, xs, length, reverse))
     if not any("Axis" in type(e).__name__ for e in body.jaxpr.effects):  # a psum's axis belongs to the caller

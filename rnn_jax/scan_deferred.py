@@ -146,8 +146,9 @@ def weight_of(eqn, where):
 
 
 def make_plan(body: Body, length: int) -> Plan:
+    jaxpr, _ = flatten(core.ClosedJaxpr(body.jaxpr, []), keep_names=False)
+    body = body._replace(jaxpr=jaxpr)
     where, notes = place(body, length)
-    jaxpr = body.jaxpr
     by_place: list[list[Any]] = [[], [], [], []]
     for eqn in jaxpr.eqns:
         by_place[where[eqn.outvars[0]] if eqn.outvars else LOOP].append(eqn)
@@ -248,7 +249,7 @@ def apply(eqn, args):
     return core.jaxpr_as_fun(core.ClosedJaxpr(small, []))(*args)
 
 
-_EMPTY = jax.make_jaxpr(lambda: ())().jaxpr.replace(debug_info=None)
+_EMPTY = jax.make_jaxpr(lambda: ())().jaxpr
 
 
 def evaluate(eqn, env):
@@ -300,8 +301,10 @@ def add_terms(terms, shape, dtype):
 
 def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
     """The method: (carry, ys) of `body` over `length` steps, flat lists in and out."""
+    if length == 0:
+        return carry, [jnp.zeros((0, *v.aval.shape), v.aval.dtype) for v in body.jaxpr.outvars[body.n_carry :]]
     plan = make_plan(body, length)
-    where, jaxpr = plan.where, body.jaxpr
+    where, jaxpr = plan.where, plan.body.jaxpr
     env = dict(zip(jaxpr.invars, [*fixed, *carry, *xs], strict=True))
     for eqn in plan.once:
         evaluate(eqn, env)
@@ -448,7 +451,7 @@ def trace_backward(plan: Plan) -> Backward:
         out_tree.append(jax.tree.structure(out))
         return *jax.tree.leaves(out), *outs
 
-    jaxpr, consts = flatten(jax.make_jaxpr(flat)(*leaves), (), (), keep_names=False)
+    jaxpr, consts = flatten(jax.make_jaxpr(flat)(*leaves))
     jaxpr, outs = reuse(jaxpr, remade)
     used = {v for e in jaxpr.eqns for v in variables(e.invars)} | set(variables(jaxpr.outvars))
     invars = jax.tree.unflatten(tree, jaxpr.invars[len(consts) : len(consts) + len(leaves)])

@@ -35,7 +35,7 @@ class Traced(NamedTuple):
     carry_dtypes: list[Any]  # a weakly typed carry takes the dtype that the step returns, as in lax.scan
 
 
-def flatten(closed: core.ClosedJaxpr, collect: Sequence[str], taps: Sequence[str], keep_names: bool):
+def flatten(closed: core.ClosedJaxpr, collect: Sequence[str] = (), taps: Sequence[str] = (), keep_names=True):
     """Inlines nested jits and rewrites `name` equations.
 
     Returns (jaxpr, consts): its invars are the consts', the step's, then one per tap; its outvars the step's, then one
@@ -92,7 +92,7 @@ def flatten(closed: core.ClosedJaxpr, collect: Sequence[str], taps: Sequence[str
     outvars = [*outvars, *(found[k] for k in collect)]
     eqns = live(eqns, outvars)
     return closed.jaxpr.replace(
-        constvars=[], invars=invars, outvars=outvars, eqns=eqns, effects=effects_of(eqns), debug_info=_debug(invars, outvars)
+        constvars=[], invars=invars, outvars=outvars, eqns=eqns, effects=effects_of(eqns)
     ), consts
 
 
@@ -108,12 +108,6 @@ def live(eqns, outvars):
 
 def effects_of(eqns):
     return frozenset().union(*(e.effects for e in eqns))
-
-
-def _debug(invars, outvars):
-    """Debug info of the right lengths; JAX compares them."""
-    info = jax.make_jaxpr(lambda: ())().jaxpr.debug_info
-    return info._replace(arg_names=("",) * len(invars), result_paths=("",) * len(outvars))
 
 
 def _add(a, b, out):
@@ -139,7 +133,7 @@ def _listed(names):
     return ", ".join(sorted(names)) or "none; write name(value, 'h') in the step"
 
 
-def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, active, reset, keep_names) -> Traced:
+def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, active, reset) -> Traced:
     """Traces one step on abstract values of one time step. `active`, `reset`: whether those masks are present."""
     leaves, carry_tree = jax.tree.flatten(carry)
     param_leaves, param_tree = jax.tree.flatten(params)
@@ -167,7 +161,7 @@ def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, acti
     _check_carry(carry_tree, leaves, closed.out_avals[:n_carry])
 
     names, tap_names = list(collect), list(taps)
-    jaxpr, consts = flatten(closed, names, tap_names, keep_names)
+    jaxpr, consts = flatten(closed, names, tap_names)
     body, n_fixed = Body(jaxpr, len(consts) + n_params, n_carry), len(consts) + n_params
     n_init = 0
     if active or reset:
@@ -194,7 +188,7 @@ def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, acti
 
         fixed_avals = [v.aval for v in jaxpr.invars[:n_fixed]]
         args = (*map(_struct, fixed_avals), *initials, *map(_struct, leaves), *map(_struct, x_leaves), *map(_struct, tap_avals))
-        jaxpr, more = flatten(jax.make_jaxpr(masked)(*args, *masks), (), (), keep_names)
+        jaxpr, more = flatten(jax.make_jaxpr(masked)(*args, *masks))
         if more:  # constants that the masking itself made; none is known, and none may be lost
             raise RuntimeError("scan: masking a step made constants")
     y_tree = jax.tree.structure((jax.tree.unflatten(y_trees[-1], [0] * y_trees[-1].num_leaves), {k: 0 for k in sorted(names)}))

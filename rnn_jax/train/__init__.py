@@ -1,1 +1,17 @@
-"""."""
+"""One training loop for the whole tree: it takes functions (a loss, batches, an evaluation), never a model class.
+
+`fit` is the loop, `cli.run` the front door of every experiment. Orbax, TensorBoard and rich are imported where they
+are first used.
+"""
+
+from rnn_jax.train import cli, optim
+from rnn_jax.train.checkpoints import load_params
+from rnn_jax.train.errors import Interrupted, NotFinite, UserError
+from rnn_jax.train.log import read_rows
+from rnn_jax.train.loop import Result, check, fit
+from rnn_jax.train.stream import generate
+
+__all__ = [
+    "Interrupted", "NotFinite", "Result", "UserError", "check", "cli", "fit", "generate", "load_params", "optim",
+    "read_rows",
+]  # fmt: skip

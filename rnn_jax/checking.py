@@ -1,0 +1,116 @@
+"""Two helpers for every author of a cell: what does the engine make of my step, and are its gradients right?"""
+
+from collections import Counter
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+from rnn_jax.bptt import numeric_gradient
+from rnn_jax.scan import METHODS, pick, scan
+from rnn_jax.scan_deferred import BILINEAR, Plan, Sum, make_plan, variables, weight_of
+from rnn_jax.tracing import trace
+
+
+def explain(step, params, carry, xs=None, *, length=None) -> str:
+    """Five lines: what of the step runs once, ahead of the loop, in it and after it, which weight gradients are deferred,
+    and the method that "auto" picks. Arguments as for `rnn_jax.scan`; nothing is run.
+
+    >>> print(rnn_jax.explain(cell.step, params, carry, xs))
+    """
+    carry, xs = jax.tree.map(jnp.asarray, carry), jax.tree.map(jnp.asarray, xs)
+    t = length if length is not None else jax.tree.leaves(xs)[0].shape[0]
+    x = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), xs)
+    traced = trace(step, params, carry, x, taps={}, collect=[], active=False, reset=False)
+    plan = make_plan(traced.body, t)
+    paths = [f"closed-over {list(np.shape(c))}" for c in traced.consts]
+    paths += [f"params{jax.tree_util.keystr(p)}" for p, _ in jax.tree_util.tree_leaves_with_path(params)]
+    origins = _origins(plan, paths)
+    flat = [e for i in plan.loop for e in (i.products if isinstance(i, Sum) else [i])]
+    deferred = [e.invars[w] for e in flat if (w := weight_of(e, plan.where)) is not None]
+    method, why = pick(traced.body, t)
+    lines = [
+        f"once        {_count(plan.once)}, from params alone",
+        f"ahead       {_count(plan.ahead)}, for all {t} steps at once",
+        f"loop        {_count(flat)}, {t} times in turn" + "".join(f"; {n}" for n in plan.notes),
+        f"after       {_count(plan.after)}, for all {t} steps at once; gradients deferred to one product each: "
+        + (", ".join(dict.fromkeys(origins[v] for v in deferred)) or "none"),
+        f"method      auto picks {method!r}: {why}",
+    ]
+    return "\n".join(lines)
+
+
+def _origins(plan: Plan, paths):
+    """Which params each once value is made of."""
+    origins = dict(zip(plan.body.jaxpr.invars, paths, strict=False))
+    for eqn in plan.once:
+        sources = dict.fromkeys(origins[v] for v in variables(eqn.invars) if v in origins)
+        text = " and ".join(s.removeprefix("a value of ") for s in sources)
+        origins.update(dict.fromkeys(eqn.outvars, f"a value of {text}" if text else "a constant"))
+    return origins
+
+
+def _count(eqns):
+    names = Counter("matrix products" if e.primitive.name in BILINEAR else "other equations" for e in eqns)
+    return ", ".join(f"{names[k]} {k[:-1] if names[k] == 1 else k}" for k in ("matrix products", "other equations") if names[k]) or "nothing"
+
+
+def check(step, params, carry, xs=None, *, tolerance=1e-10, numeric_tolerance=1e-6, eps=1e-5, **kwargs) -> str:
+    """Compares every method with "reference" (outputs and gradients), and the reference's gradients with central
+    differences, in float64: a table. Raises ValueError with the table where they disagree.
+
+    params, carry and float xs are taken to float64 here; the loss is a weighted sum of sines of every float output.
+    kwargs (lengths=, resets=, reverse=, length=, initial=) go to `rnn_jax.scan`. Errors are max |a - b| / max |b| per array.
+    Central differences cost two evaluations per number in params, carry and xs: use small sizes (t 5, b 2, d 4).
+    """
+    with double_precision():
+        wide = lambda tree: jax.tree.map(_wide, tree)
+        params, carry, xs = wide(params), wide(carry), wide(xs)
+        kwargs = {k: wide(v) if k == "initial" else v for k, v in kwargs.items()}
+        out = {m: scan(step, params, carry, xs, method=m, **kwargs) for m in METHODS}
+        losses = {m: lambda args, m=m: _scalar(scan(step, *args, method=m, **kwargs)) for m in METHODS}
+        args = params, carry, xs
+        grads = {m: jax.grad(f, allow_int=True)(args) for m, f in losses.items()}
+        rows = [(m, _error(out[m], out["reference"]), _error(grads[m], grads["reference"]), tolerance) for m in METHODS]
+        numeric = numeric_gradient(losses["reference"], args, eps)
+        rows.append(("differences", 0.0, _error(numeric, grads["reference"]), numeric_tolerance))
+    table = "\n".join(
+        [f"{'method':12} {'values':>9} {'gradients':>9} {'allowed':>9}"]
+        + [f"{m:12} {v:9.1e} {g:9.1e} {a:9.1e}{'' if max(v, g) <= a else '  DISAGREES'}" for m, v, g, a in rows]
+    )
+    if any(not max(v, g) <= a for _, v, g, a in rows):  # a NaN disagrees
+        raise ValueError("check: the gradients of this step disagree with the reference\n" + table)
+    return table
+
+
+def double_precision():
+    """A context in which float64 is float64 (its name changed between versions of JAX)."""
+    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64()
+
+
+def _wide(a):
+    a = jnp.asarray(a)
+    if jnp.issubdtype(a.dtype, jnp.complexfloating):
+        return a.astype(jnp.complex128)
+    return a.astype(jnp.float64) if jnp.issubdtype(a.dtype, jnp.floating) else a
+
+
+def _scalar(tree):
+    leaves = [jnp.asarray(a) for a in jax.tree.leaves(tree)]
+    leaves = [a for a in leaves if jnp.issubdtype(a.dtype, jnp.inexact)]
+    weight = lambda a, i: (1 + jnp.arange(a.size) / max(a.size, 1)).reshape(a.shape) * (1 + i)
+    return sum((jnp.sum(jnp.real(jnp.sin(a)) * weight(a, i)) for i, a in enumerate(leaves)), jnp.zeros(()))
+
+
+def _error(a, b):
+    worst = 0.0
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        if x.dtype == jax.dtypes.float0 or jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) or not x.size:
+            continue
+        x, y = np.asarray(x, np.complex128), np.asarray(y, np.complex128)
+        worst = max(worst, float(np.max(np.abs(x - y)) / (np.max(np.abs(y)) or 1.0)))
+    return worst
+
+
+
