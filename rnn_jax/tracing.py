@@ -121,8 +121,16 @@ def _sharded(eqn):
     return any("Unspecified" not in repr(s) for s in shardings)
 
 
+def inner_jaxprs(eqn):
+    """The jaxprs that a cond, while, scan, checkpoint or jit equation holds."""
+    for value in eqn.params.values():
+        for v in value if isinstance(value, tuple | list) else [value]:
+            if isinstance(v, core.ClosedJaxpr | core.Jaxpr):
+                yield v.jaxpr if isinstance(v, core.ClosedJaxpr) else v
+
+
 def _names_inside(eqn):
-    for jaxpr in core.jaxprs_in_params(eqn.params):
+    for jaxpr in inner_jaxprs(eqn):
         for e in jaxpr.eqns:
             if e.primitive.name == "name":
                 yield e.params["name"]

@@ -12,6 +12,7 @@ from jax import lax
 import rnn_jax
 from rnn_jax import cells, scan
 from rnn_jax.cells import name
+from rnn_jax.tracing import inner_jaxprs
 
 pytestmark = pytest.mark.usefixtures("x64")
 T, B, N, D = 6, 3, 4, 5
@@ -491,7 +492,7 @@ def loop_of(f, *args):
     def walk(jaxpr, where):
         for eqn in jaxpr.eqns:
             where.append(eqn.primitive.name)
-            for sub in jax.extend.core.jaxprs_in_params(eqn.params):
+            for sub in inner_jaxprs(eqn):
                 walk(sub, inside if eqn.primitive.name == "scan" else where)
 
     walk(jax.make_jaxpr(f)(*args).jaxpr, outside)

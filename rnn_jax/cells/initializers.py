@@ -10,8 +10,17 @@ import jax.numpy as jnp
 
 glorot = jax.nn.initializers.glorot_uniform  # U(-a, a), a = sqrt(6 / (fan_in + fan_out)); Glorot & Bengio, 2010
 he = jax.nn.initializers.he_normal  # N(0, 2 / fan_in), truncated; He et al., 2015
-orthogonal = jax.nn.initializers.orthogonal  # Saxe et al., 2014; argument scale
 normal = jax.nn.initializers.normal  # N(0, stddev); argument stddev
+
+
+def orthogonal(scale=1.0):
+    """scale * Q with Q^T Q = I (Saxe et al., 2014). Computed in float32 at least: no QR exists in half precision."""
+
+    def init(key, shape, dtype=jnp.float32):
+        wide = jnp.promote_types(dtype, jnp.float32)
+        return jax.nn.initializers.orthogonal(scale)(key, shape, wide).astype(dtype)
+
+    return init
 
 
 def gates(init, g):
@@ -51,20 +60,20 @@ def sparse(nonzero=15, scale=1.0, spectral_radius=None):
     """`nonzero` entries N(0, scale^2) in each row, the rest 0; then scaled to `spectral_radius` if one is given.
 
     Martens (2010), and "smart tanh" of Pascanu et al. (2013): 15 per row, spectral radius 0.95. The radius needs
-    eigenvalues of a general matrix, which JAX computes on the CPU only, so the scaling runs there, outside jit.
+    eigenvalues of a general matrix, which JAX computes on the CPU only: not under a jit for an accelerator.
     """
 
     def init(key, shape, dtype=jnp.float32):
         rows, cols = shape
         kw, kp = jax.random.split(key)
-        w = scale * jax.random.normal(kw, shape, dtype)
+        w = scale * jax.random.normal(kw, shape, jnp.promote_types(dtype, jnp.float32))
         rank = jnp.argsort(jax.random.uniform(kp, shape), axis=-1)
         w = jnp.where(rank < min(nonzero, cols), w, 0)
         if spectral_radius is None:
-            return w
+            return w.astype(dtype)
         if rows != cols:
             raise ValueError(f"sparse: a spectral radius needs a square matrix, got {shape}")
-        return w * (spectral_radius / radius(w)).astype(dtype)
+        return (w * spectral_radius / radius(w)).astype(dtype)
 
     return init
 
@@ -82,6 +91,8 @@ def chrono(t_max):
     """
 
     def init(key, shape, dtype=jnp.float32):
+        if len(shape) != 1 or shape[0] % 4:
+            raise ValueError(f"chrono: needs the shape (4*d,) of an LSTM bias, got {shape}")
         d = shape[0] // 4
         f = jnp.log(jax.random.uniform(key, (d,), dtype, 1.0, max(t_max - 1.0, 1.0 + 1e-6)))
         return jnp.concatenate([-f, f, jnp.zeros((2 * d,), dtype)])

@@ -133,10 +133,12 @@ def test_gates_needs_blocks_of_equal_width():
         initializers.gates(initializers.glorot(), 4)(KEY, (4, 10))
 
 
+@pytest.mark.usefixtures("x64")
 def test_cells_keep_the_dtype_asked_for():
-    for cell in (cells.vanilla(), cells.irnn(), cells.lstm(), cells.gru(reset_after=True)):
-        shapes = jax.eval_shape(lambda: (cell.init(KEY, 4, 4, jnp.bfloat16), cell.carry(2, 4, jnp.bfloat16)))
-        assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(shapes))
+    for dtype in (jnp.float32, jnp.float64):
+        for cell in (cells.vanilla(), cells.irnn(), cells.lstm(), cells.gru(reset_after=True)):
+            shapes = jax.eval_shape(lambda: (cell.init(KEY, 4, 4, dtype), cell.carry(2, 4, dtype)))
+            assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(shapes))
 
 
 def test_initialisers_keep_the_dtype_asked_for():
