@@ -10,7 +10,7 @@ import numpy as np
 from rnn_jax.bptt import numeric_gradient
 from rnn_jax.scan import METHODS, pick, scan
 from rnn_jax.scan_deferred import BILINEAR, Plan, Sum, make_plan, variables, weight_of
-from rnn_jax.tracing import trace
+from rnn_jax.tracing import one_step, trace
 
 
 def explain(step, params, carry, xs=None, *, length=None) -> str:
@@ -21,8 +21,7 @@ def explain(step, params, carry, xs=None, *, length=None) -> str:
     """
     carry, xs = jax.tree.map(jnp.asarray, carry), jax.tree.map(jnp.asarray, xs)
     t = length if length is not None else jax.tree.leaves(xs)[0].shape[0]
-    x = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), xs)
-    traced = trace(step, params, carry, x, taps={}, collect=[], active=False, reset=False)
+    traced = trace(step, params, carry, jax.tree.map(one_step, xs), taps={}, collect=[], active=None, reset=None)
     plan = make_plan(traced.body, t)
     paths = [f"closed-over {list(np.shape(c))}" for c in traced.consts]
     paths += [f"params{jax.tree_util.keystr(p)}" for p, _ in jax.tree_util.tree_leaves_with_path(params)]

@@ -10,7 +10,7 @@ from jax import lax
 from jax.extend import core
 
 from rnn_jax import scan_deferred
-from rnn_jax.tracing import Body, Traced, trace
+from rnn_jax.tracing import Body, Traced, one_step, trace, varying
 
 
 def scan(
@@ -62,7 +62,7 @@ def scan(
         raise ValueError(f"scan: unknown method {method!r}; known: auto, {', '.join(METHODS)}")
 
     call, traced = _prepare(step, params, carry, xs, initial, active, reset, length, reverse, method, collect, taps)
-    leaves = [a.astype(d) if a.dtype != d else a for a, d in zip(jax.tree.leaves(carry), traced.carry_dtypes, strict=True)]
+    leaves = [_as(a, aval) for a, aval in zip(jax.tree.leaves(carry), traced.carry_avals, strict=True)]
     fixed = [*traced.consts, *jax.tree.leaves(params), *(jax.tree.leaves(initial) if reset is not None else [])]
     inputs = [*jax.tree.leaves(xs), *taps.values(), *(m for m in (active, reset) if m is not None)]
     out_leaves, y_leaves = call(fixed, leaves, inputs)
@@ -153,8 +153,8 @@ _cache: weakref.WeakKeyDictionary[Any, dict[Any, tuple[Any, Traced]]] = weakref.
 
 def _prepare(step, params, carry, xs, initial, active, reset, length, reverse, method, collect, taps):
     """The compiled call for this step, these shapes and this method, and the trace with this call's closed-over arrays."""
-    x = jax.tree.map(_one_step, xs)
-    tap_x = {k: _one_step(v) for k, v in taps.items()}
+    x = jax.tree.map(one_step, xs)
+    tap_x = {k: one_step(v) for k, v in taps.items()}
     tree = jax.tree.structure((params, carry, xs, taps))
     avals = tuple(jax.typeof(a) for a in jax.tree.leaves((params, carry, xs, taps)))
     key = (tree, avals, length, reverse, method, tuple(collect), active is None, reset is None, _settings())
@@ -166,7 +166,7 @@ def _prepare(step, params, carry, xs, initial, active, reset, length, reverse, m
         return known[key]
     traced = trace(
         step, params, carry, x, initial=initial, taps=tap_x, collect=collect,
-        active=active is not None, reset=reset is not None,
+        active=None if active is None else one_step(active), reset=None if reset is None else one_step(reset),
     )  # fmt: skip
     if key in known and same(known[key][1].body.jaxpr, traced.body.jaxpr):
         return known[key][0], traced
@@ -180,8 +180,13 @@ def _prepare(step, params, carry, xs, initial, active, reset, length, reverse, m
     return call, traced
 
 
-def _one_step(a):
-    return jax.ShapeDtypeStruct(a.shape[1:], a.dtype)
+def _as(a, aval):
+    """The carry in the type in which it stays (see tracing.trace)."""
+    a = a.astype(aval.dtype) if a.dtype != aval.dtype else a
+    axes = varying(aval) - varying(jax.typeof(a))
+    if not axes:
+        return a
+    return lax.pcast(a, tuple(axes), to="varying") if hasattr(lax, "pcast") else lax.pvary(a, tuple(axes))
 
 
 def _settings():

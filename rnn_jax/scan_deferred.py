@@ -437,8 +437,8 @@ def trace_backward(plan: Plan) -> Backward:
         dz = [d for s, d in zip(sums, dz, strict=True) if any(s is h for h in handed)]
         return (d_carry, sums_so_far, d_ahead, dz, us), outs
 
-    struct = lambda vs: [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in vs]
-    totals = [jax.ShapeDtypeStruct(v.aval.shape, total_dtype(v)) for v in once]
+    struct = lambda vs: [v.aval for v in vs]
+    totals = [v.aval.update(dtype=total_dtype(v)) for v in once]
     args = (
         struct(plan.loop_once), struct(plan.loop_ahead), struct(carry_in), struct(stored),
         struct([carry_out[i] for i in smooth_out]), totals, struct(smooth_y),
@@ -462,7 +462,7 @@ def trace_backward(plan: Plan) -> Backward:
     def backward_step(*args):
         """Unread values may be None."""
         filled = jax.tree.leaves(args, is_leaf=lambda a: a is None)
-        filled = [jnp.zeros(v.aval.shape, v.aval.dtype) if a is None else a for a, v in zip(filled, jaxpr.invars[len(consts) :], strict=True)]
+        filled = [0 if a is None else a for a in filled]
         return jax.tree.unflatten(out_tree[-1], core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, []))(*consts, *filled))
 
     return Backward(backward_step, carries, kept, outs, once, ahead, handed, operands)
@@ -537,7 +537,7 @@ def _loop(plan: Plan, length: int, reverse: bool):
         stored = [s.z for s in sums] + [v for e in plan.loop if not isinstance(e, Sum) and e.effects for v in e.outvars]
         slots = [kept[back.kept.index(v)] if v in back.kept else None for v in stored]
         smooth = lambda vs, values: [d for v, d in zip(vs, values, strict=True) if is_float(v)]
-        totals = [jnp.zeros(v.aval.shape, total_dtype(v)) for v in back.once]
+        totals = [jnp.zeros_like(once[plan.loop_once.index(v)], total_dtype(v)) for v in back.once]
 
         def step(state, x):
             ahead_t, carry_t, kept_t, dy, outs_t = x
@@ -584,5 +584,4 @@ def weight_gradient(eqn, w, u, dz):
         eqn = eqn.replace(invars=[core.Var(v.aval) for v in eqn.invars])  # two operands, whatever they were named
     pair = lambda weight: [u, weight] if w == 1 else [weight, u]
     stacked = [i != w for i in range(2)]
-    zero = jnp.zeros(weight.shape, wide)
-    return jax.linear_transpose(lambda weight: product(eqn, pair(weight), stacked), zero)(dz)[0]
+    return jax.linear_transpose(lambda weight: product(eqn, pair(weight), stacked), weight.update(dtype=wide))(dz)[0]

@@ -32,7 +32,7 @@ class Traced(NamedTuple):
     body: Body
     consts: list[Any]
     y_tree: Any  # of (ys, collected)
-    carry_dtypes: list[Any]  # a weakly typed carry takes the dtype that the step returns, as in lax.scan
+    carry_avals: list[Any]  # a weakly typed carry takes the dtype that the step returns, as in lax.scan
 
 
 def flatten(closed: core.ClosedJaxpr, collect: Sequence[str] = (), taps: Sequence[str] = (), keep_names=True):
@@ -111,7 +111,7 @@ def effects_of(eqns):
 
 
 def _add(a, b, out):
-    template = jax.make_jaxpr(jax.lax.add)(*(jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in (a, b)))
+    template = jax.make_jaxpr(jax.lax.add)(a.aval, b.aval)
     return template.jaxpr.eqns[0].replace(invars=[a, b], outvars=[out])
 
 
@@ -142,7 +142,7 @@ def _listed(names):
 
 
 def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, active, reset) -> Traced:
-    """Traces one step on abstract values of one time step. `active`, `reset`: whether those masks are present."""
+    """Traces one step. x, taps, active and reset (masks [b], or None) are types of one time step."""
     leaves, carry_tree = jax.tree.flatten(carry)
     param_leaves, param_tree = jax.tree.flatten(params)
     x_leaves, x_tree = jax.tree.flatten(x)
@@ -161,22 +161,23 @@ def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, acti
         y_trees.append(jax.tree.structure(out[1]))
         return (*jax.tree.leaves(out[0]), *jax.tree.leaves(out[1]))
 
-    closed = jax.make_jaxpr(flat_step)(*param_leaves, *leaves, *x_leaves)
-    dtypes = [v.dtype for v in closed.out_avals[:n_carry]]
-    if any(_weak(a) and a.dtype != t for a, t in zip(leaves, dtypes, strict=True)):
-        leaves = [jax.ShapeDtypeStruct(a.shape, t if _weak(a) else a.dtype) for a, t in zip(leaves, dtypes, strict=True)]
-        closed = jax.make_jaxpr(flat_step)(*param_leaves, *leaves, *x_leaves)
-    _check_carry(carry_tree, leaves, closed.out_avals[:n_carry])
+    leaves = [jax.typeof(a) for a in leaves]
+    args = [jax.typeof(a) for a in param_leaves], x_leaves
+    closed = jax.make_jaxpr(flat_step)(*args[0], *leaves, *args[1])
+    settled = [_settle(a, new) for a, new in zip(leaves, closed.out_avals, strict=False)]
+    if settled != leaves:
+        leaves = settled
+        closed = jax.make_jaxpr(flat_step)(*args[0], *leaves, *args[1])
+    _check_carry(carry_tree, leaves, closed.out_avals)
 
     names, tap_names = list(collect), list(taps)
     jaxpr, consts = flatten(closed, names, tap_names)
     body, n_fixed = Body(jaxpr, len(consts) + n_params, n_carry), len(consts) + n_params
     n_init = 0
-    if active or reset:
-        n_init = n_carry if reset else 0
-        b = leaves[0].shape[0] if leaves else 0
-        masks = [jax.ShapeDtypeStruct((b,), bool)] * (active + reset)
-        initials = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in leaves] if reset else []
+    if active is not None or reset is not None:
+        n_init = n_carry if reset is not None else 0
+        masks = [m for m in (active, reset) if m is not None]
+        initials = leaves if reset is not None else []
         tap_avals = [taps[k] for k in tap_names]
 
         def masked(*args):
@@ -184,33 +185,44 @@ def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, acti
             start, rest = rest[:n_init], rest[n_init:]
             old, xs = rest[:n_carry], list(rest[n_carry:])
             restarted = old
-            if reset:
+            if reset is not None:
                 r = xs.pop()
                 restarted = [jnp.where(_over(r, c), i, c) for i, c in zip(start, old, strict=True)]
-            go = xs.pop() if active else None
+            go = xs.pop() if active is not None else None
             new, ys = body(fixed, restarted, xs)
-            if active:
+            if active is not None:
                 new = [jnp.where(_over(go, c), n, c) for n, c in zip(new, old, strict=True)]
                 ys = [jnp.where(_over(go, y), y, jnp.zeros_like(y)) for y in ys]
             return (*new, *ys)
 
         fixed_avals = [v.aval for v in jaxpr.invars[:n_fixed]]
-        args = (*map(_struct, fixed_avals), *initials, *map(_struct, leaves), *map(_struct, x_leaves), *map(_struct, tap_avals))
-        jaxpr, more = flatten(jax.make_jaxpr(masked)(*args, *masks))
+        jaxpr, more = flatten(jax.make_jaxpr(masked)(*fixed_avals, *initials, *leaves, *x_leaves, *tap_avals, *masks))
         if more:  # constants that the masking itself made; none is known, and none may be lost
             raise RuntimeError("scan: masking a step made constants")
     y_tree = jax.tree.structure((jax.tree.unflatten(y_trees[-1], [0] * y_trees[-1].num_leaves), {k: 0 for k in sorted(names)}))
     if sorted(names) != names:
         raise ValueError("scan: internal: collect must be sorted")
-    return Traced(Body(jaxpr, n_fixed + n_init, n_carry), consts, y_tree, dtypes)
+    return Traced(Body(jaxpr, n_fixed + n_init, n_carry), consts, y_tree, leaves)
 
 
-def _weak(aval):
-    return getattr(aval, "weak_type", False)
+def _settle(before, after):
+    """The type in which a carry leaf stays: a weak one takes the step's dtype; inside a shard_map, the step's axes."""
+    if not hasattr(after, "shape") or before.shape != after.shape:
+        return before
+    if before.weak_type or before.dtype == after.dtype:
+        return after.update(weak_type=False)
+    return before
 
 
-def _struct(aval):
-    return jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+def varying(aval):
+    """The mesh axes along which a value differs inside a shard_map (the attribute was renamed in JAX 0.10)."""
+    return frozenset(getattr(aval, "vma", None) or getattr(getattr(aval, "manual_axis_type", None), "varying", ()))
+
+
+def one_step(a):
+    """The type of one time step of a stacked array."""
+    aval = jax.typeof(a)
+    return aval.update(shape=aval.shape[1:], weak_type=False)
 
 
 def _over(mask, value):
@@ -223,9 +235,9 @@ def _over(mask, value):
     return mask.reshape(mask.shape + (1,) * (value.ndim - 1))
 
 
-def _check_carry(tree, before, after):
+def _check_carry(tree, before, after):  # after: the carry's types, then the outputs'
     paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(jax.tree.unflatten(tree, before))]
-    for path, a, b in zip(paths, before, after, strict=True):
+    for path, a, b in zip(paths, before, after, strict=False):
         if a.shape != b.shape or a.dtype != b.dtype:
             raise TypeError(
                 f"scan: carry{path} is {a.dtype}{list(a.shape)} before the step and {b.dtype}{list(b.shape)} after it; "

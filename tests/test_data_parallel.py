@@ -1,0 +1,67 @@
+"""A data-parallel training step of an LSTM, compiled for 8 devices: one all-reduce of the gradients, none in a loop."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+SCRIPT = """
+    import json, jax, jax.numpy as jnp
+    from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+    from rnn_jax import cells, scan
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    rows, whole = NamedSharding(mesh, P(None, "data")), NamedSharding(mesh, P())
+    cell = getattr(cells, CELL)()
+    params = jax.device_put(cell.init(jax.random.key(0), 16, 32), whole)
+    xs = jax.device_put(jax.random.normal(jax.random.key(1), (10, 32, 16)), rows)
+
+    def update(params, xs, method):
+        def loss(p):
+            return jnp.mean(scan(cell.step, p, cell.carry(32, 32), xs, method=method)[1] ** 2)
+        value, grads = jax.value_and_grad(loss)(params)
+        return value, jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+
+    out = {}
+    for method in ("deferred", "reference"):
+        f = jax.jit(update, static_argnums=2, out_shardings=whole)
+        out[method] = f.lower(params, xs, method).compile().as_text()
+    one = jax.jit(update, static_argnums=2)(*jax.device_put((params, xs), jax.devices()[0]), "reference")[1]
+    new = f(params, xs, "deferred")[1]
+    out["error"] = max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(map(jax.device_get, jax.tree.leaves(new)), map(jax.device_get, jax.tree.leaves(one))))
+    manual = jax.shard_map(
+        lambda p, x: jax.grad(lambda p: jax.lax.pmean(jnp.mean(scan(cell.step, p, cell.carry(4, 32), x)[1] ** 2), "data"))(p),
+        mesh=mesh, in_specs=(P(), P(None, "data")), out_specs=P())
+    grads = jax.grad(lambda p: jnp.mean(scan(cell.step, p, cell.carry(32, 32), xs, method="reference")[1] ** 2))(params)
+    out["shard_map"] = max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(jax.tree.leaves(jax.jit(manual)(params, xs)), jax.tree.leaves(grads)))
+    print(json.dumps(out))
+"""
+
+
+def all_reduces(hlo):
+    """(those of gradients outside loops, those inside): an all-reduce of a scalar is the loss's."""
+    bodies = set(re.findall(r"body=%?([\w.\-]+)", hlo))
+    outside, inside = [], []
+    for block in re.split(r"\n\n", hlo):
+        head = re.match(r"\s*(?:ENTRY )?%?([\w.\-]+) ", block)
+        for line in block.splitlines():
+            if re.search(r"= .* all-reduce(-start)?\(", line):
+                (inside if head and head[1] in bodies else outside).append(line.strip())
+    grads = [line for line in outside if re.search(r"f32\[\d", line.split(" all-reduce")[0])]
+    return grads, inside
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_one_all_reduce(cell):
+    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    script = textwrap.dedent(SCRIPT).replace("CELL", repr(cell))
+    run = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    out = json.loads(run.stdout.splitlines()[-1])
+    outside, inside = all_reduces(out["deferred"])
+    assert len(outside) == 1 and not inside, (outside, inside)
+    assert all_reduces(out["reference"])[1], "this test sees the all-reduces that plain autodiff leaves in the loop"
+    assert out["error"] < 1e-6 and out["shard_map"] < 1e-6
