@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-
 from rnn_jax.bptt import numeric_gradient
 from rnn_jax.scan import METHODS, pick, scan
 from rnn_jax.scan_deferred import BILINEAR, Plan, Sum, make_plan, variables, weight_of
@@ -52,7 +51,12 @@ def _origins(plan: Plan, paths):
 
 def _count(eqns):
     names = Counter("matrix products" if e.primitive.name in BILINEAR else "other equations" for e in eqns)
-    return ", ".join(f"{names[k]} {k[:-1] if names[k] == 1 else k}" for k in ("matrix products", "other equations") if names[k]) or "nothing"
+    return (
+        ", ".join(
+            f"{names[k]} {k[:-1] if names[k] == 1 else k}" for k in ("matrix products", "other equations") if names[k]
+        )
+        or "nothing"
+    )
 
 
 def check(step, params, carry, xs=None, *, tolerance=1e-10, numeric_tolerance=1e-6, eps=1e-5, **kwargs) -> str:
@@ -110,6 +114,3 @@ def _error(a, b):
         x, y = np.asarray(x, np.complex128), np.asarray(y, np.complex128)
         worst = max(worst, float(np.max(np.abs(x - y)) / (np.max(np.abs(y)) or 1.0)))
     return worst
-
-
-

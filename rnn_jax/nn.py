@@ -27,7 +27,16 @@ class Recurrent(nnx.Module):
     """
 
     def __init__(
-        self, cell: Cell, n: int, d: int, *, learn_carry=False, reverse=False, method="auto", dtype=jnp.float32, rngs: nnx.Rngs
+        self,
+        cell: Cell,
+        n: int,
+        d: int,
+        *,
+        learn_carry=False,
+        reverse=False,
+        method="auto",
+        dtype=jnp.float32,
+        rngs: nnx.Rngs,
     ):
         self.cell, self.d, self.dtype = cell, d, dtype
         self.reverse, self.method = reverse, method
@@ -83,7 +92,9 @@ class Bidirectional(nnx.Module):
 
     def __init__(self, forward: nnx.Module, backward: nnx.Module):
         if not getattr(backward, "reverse", True) or getattr(forward, "reverse", False):
-            raise ValueError("Bidirectional(forward, backward): make the backward layer, and only it, with reverse=True")
+            raise ValueError(
+                "Bidirectional(forward, backward): make the backward layer, and only it, with reverse=True"
+            )
         self.forward, self.backward = forward, backward
 
     def initial_carry(self, b: int):
@@ -103,6 +114,20 @@ class Bidirectional(nnx.Module):
         return (carries, ys, collected) if collect else (carries, ys)
 
 
+def functional(model: nnx.Module):
+    """(params, rebuild): a model as a function of its parameters, a dict of arrays, for loops and transformations that
+    know no Flax: `rebuild(params)(xs)`.
+    """
+    graph, state, rest = nnx.split(model, nnx.Param, ...)
+
+    def rebuild(params):
+        full = jax.tree.map(lambda a: a, state)
+        nnx.replace_by_pure_dict(full, params)
+        return nnx.merge(graph, full, rest)
+
+    return nnx.to_pure_dict(state), rebuild
+
+
 def _is_param(a):
     return isinstance(a, nnx.Variable)
 
@@ -117,6 +142,8 @@ def _by_prefix(collect, prefixes):
     for name in collect:
         prefix, _, rest = name.partition("/")
         if prefix not in asked or not rest:
-            raise ValueError(f"collect: {name!r} names no layer here; write one of {', '.join(f'{p}/{rest or name}' for p in prefixes)}")
+            raise ValueError(
+                f"collect: {name!r} names no layer here; write one of {', '.join(f'{p}/{rest or name}' for p in prefixes)}"
+            )
         asked[prefix] = (*asked[prefix], rest)
     return asked

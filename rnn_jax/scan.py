@@ -26,7 +26,7 @@ def scan(
     reverse: bool = False,
     method: str = "auto",
     collect: Sequence[str] = (),
-    taps: Mapping[str, Any] = {},  # noqa: B006 - never changed
+    taps: Mapping[str, Any] = {},
 ):
     """Runs `carry, y = step(params, carry, x)` over the leading axis of xs: (carry, ys), or (carry, ys, collected).
 
@@ -57,7 +57,9 @@ def scan(
     for key, tap in taps.items():
         taps[key] = tap = jnp.asarray(tap)
         if tap.shape[:1] != (length,) or not jnp.issubdtype(tap.dtype, jnp.inexact):
-            raise ValueError(f"scan: taps[{key!r}] must be float with the leading axis t = {length}, got {tap.dtype}{list(tap.shape)}")
+            raise ValueError(
+                f"scan: taps[{key!r}] must be float with the leading axis t = {length}, got {tap.dtype}{list(tap.shape)}"
+            )
     if method != "auto" and method not in METHODS:
         raise ValueError(f"scan: unknown method {method!r}; known: auto, {', '.join(METHODS)}")
 
@@ -102,7 +104,9 @@ def _length(xs, length):
         sizes.add(length)
     if len(sizes) != 1:
         raise ValueError(
-            "scan: xs=None needs length=" if not sizes else f"scan: leaves of xs and length disagree on t: {sorted(sizes)}"
+            "scan: xs=None needs length="
+            if not sizes
+            else f"scan: leaves of xs and length disagree on t: {sorted(sizes)}"
         )
     return sizes.pop()
 
@@ -133,7 +137,9 @@ def _masks(b, t, lengths, resets, reverse):
         reset = jnp.asarray(resets)
         if reset.shape != (t, b) or reset.dtype != bool:
             raise ValueError(f"scan: resets must be bool [t b] = [{t} {b}], got {reset.dtype}{list(reset.shape)}")
-        if reverse:  # the same documents: one ends (and is entered) where the next one is marked to begin, within the length
+        if (
+            reverse
+        ):  # the same documents: one ends (and is entered) where the next one is marked to begin, within the length
             inside = reset if active is None else reset & active
             reset = jnp.concatenate([inside[1:], jnp.zeros((min(t, 1), b), bool)])
     return active, reset
@@ -214,7 +220,9 @@ def same(a: core.Jaxpr, b: core.Jaxpr) -> bool:
         if not all(map(equal, e.invars, f.invars)):
             return False
         try:
-            if e.params.keys() != f.params.keys() or any(e.params[k] is not f.params[k] and e.params[k] != f.params[k] for k in e.params):
+            if e.params.keys() != f.params.keys() or any(
+                e.params[k] is not f.params[k] and e.params[k] != f.params[k] for k in e.params
+            ):
                 return False
         except ValueError:  # parameters that do not compare to one truth value
             return False

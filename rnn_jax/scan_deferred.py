@@ -32,6 +32,7 @@ ONCE, AHEAD, LOOP, AFTER = range(4)
 BILINEAR = ("dot_general", "conv_general_dilated")
 EXPANDING = ("broadcast_in_dim", "reshape", "convert_element_type", "iota", "squeeze", "not")
 ELEMENTWISE = ("add", "sub", "mul", "div", "max", "min", "pow", "atan2", "rem", "select_n", "nextafter", "add_any")
+ARITHMETIC = ("add", "add_any", "sub", "mul", "div", "neg", "square", "integer_pow")
 # A value computed for all t at once is kept in the loop when its stack is over BUDGET bytes and it is BULKY times
 # larger than the carry and x of one step together: a matrix made from x, a softmax over a vocabulary.
 BUDGET, BULKY = 2**30, 8
@@ -78,7 +79,11 @@ def is_float(v):
 
 def random_in_batch_differs(eqn):
     """Keys of the rbg kinds draw other numbers under vmap than in a loop, without a word."""
-    keys = [v.aval.dtype for v in [*variables(eqn.invars), *eqn.outvars] if jax.dtypes.issubdtype(v.aval.dtype, jax.dtypes.prng_key)]
+    keys = [
+        v.aval.dtype
+        for v in [*variables(eqn.invars), *eqn.outvars]
+        if jax.dtypes.issubdtype(v.aval.dtype, jax.dtypes.prng_key)
+    ]
     return any(str(k) != "key<fry>" for k in keys) or eqn.primitive.name in ("rng_bit_generator", "rng_uniform")
 
 
@@ -95,7 +100,9 @@ def place(body: Body, length: int):
         return out * length > BUDGET and out > BULKY * step_bytes
 
     def note(eqn, why):
-        notes.append(f"{eqn.primitive.name} {list(eqn.outvars[0].aval.shape) if eqn.outvars else ''} stays in the loop: {why}")
+        notes.append(
+            f"{eqn.primitive.name} {list(eqn.outvars[0].aval.shape) if eqn.outvars else ''} stays in the loop: {why}"
+        )
 
     users: dict[Any, list[Any]] = {}
     for eqn in jaxpr.eqns:
@@ -132,7 +139,9 @@ def place(body: Body, length: int):
         if v is None or v in outputs or where[v] > AHEAD or eqn.primitive.name not in EXPANDING:
             continue
         stretched = where[v] == AHEAD and size(v) > size(*eqn.invars)
-        if (stretched or not variables(eqn.invars)) and all(where[u.outvars[0]] == LOOP for u in users.get(v, ()) if u.outvars):
+        if (stretched or not variables(eqn.invars)) and all(
+            where[u.outvars[0]] == LOOP for u in users.get(v, ()) if u.outvars
+        ):
             where[v] = LOOP
     return where, notes
 
@@ -166,7 +175,11 @@ def make_plan(body: Body, length: int) -> Plan:
             reads += item.invars
     reads = variables([*reads, *jaxpr.outvars[: body.n_carry]])
     reads_of = lambda p: list(dict.fromkeys(v for v in reads if where[v] == p))
-    made_in_loop = [v for v in variables([*jaxpr.outvars[body.n_carry :], *(v for e in after for v in e.invars)]) if where[v] == LOOP]
+    made_in_loop = [
+        v
+        for v in variables([*jaxpr.outvars[body.n_carry :], *(v for e in after for v in e.invars)])
+        if where[v] == LOOP
+    ]
     return Plan(
         body, where, once, ahead, after, loop, presums, widened,
         reads_of(ONCE), reads_of(AHEAD), list(dict.fromkeys(made_in_loop)), notes,
@@ -277,7 +290,9 @@ def product(eqn, operands, stacked):
             )  # fmt: skip
             return out.reshape(*lead, *out.shape[1:])
     invars = list(dict.fromkeys(variables(eqn.invars)))
-    values = {v: (o, k) for v, o, k in zip(eqn.invars, operands, stacked, strict=True) if not isinstance(v, core.Literal)}
+    values = {
+        v: (o, k) for v, o, k in zip(eqn.invars, operands, stacked, strict=True) if not isinstance(v, core.Literal)
+    }
     args, axes = [values[v][0] for v in invars], [0 if values[v][1] else None for v in invars]
     return jax.vmap(lambda *a: apply(eqn, a), in_axes=axes)(*args)[0]
 
@@ -405,10 +420,14 @@ def trace_backward(plan: Plan) -> Backward:
     outsides = {s.outside for s in sums}
     deferred = [(e, weight_of(e, where)) for s in sums for e in s.products if weight_of(e, where) is not None]
     weights_only = {e.invars[w] for e, w in deferred}
-    elsewhere = {
-        v for item in plan.loop if not isinstance(item, Sum) for v in variables(item.invars)
-    } | set(variables(carry_out)) | {v for s in sums for e in s.products if weight_of(e, where) is None for v in variables(e.invars)}
-    once = [v for v in plan.loop_once if is_float(v) and v not in outsides and (v not in weights_only or v in elsewhere)]
+    elsewhere = (
+        {v for item in plan.loop if not isinstance(item, Sum) for v in variables(item.invars)}
+        | set(variables(carry_out))
+        | {v for s in sums for e in s.products if weight_of(e, where) is None for v in variables(e.invars)}
+    )
+    once = [
+        v for v in plan.loop_once if is_float(v) and v not in outsides and (v not in weights_only or v in elsewhere)
+    ]
     ahead = [v for v in plan.loop_ahead if is_float(v) and (v not in outsides or v in elsewhere)]
     handed = [s for s in sums if s.outside is not None or any(weight_of(e, where) is not None for e in s.products)]
     operands = [e.invars[1 - w] for e, w in deferred]
@@ -419,7 +438,9 @@ def trace_backward(plan: Plan) -> Backward:
     remade = [v for item in plan.loop if not isinstance(item, Sum) for v in item.outvars if v in plan.loop_out]
 
     def step(once_values, ahead_values, carry, kept, dcarry, sums_so_far, dy):
-        known = dict(zip(plan.loop_once, once_values, strict=True)) | dict(zip(plan.loop_ahead, ahead_values, strict=True))
+        known = dict(zip(plan.loop_once, once_values, strict=True)) | dict(
+            zip(plan.loop_ahead, ahead_values, strict=True)
+        )
         known |= dict(zip(carry_in, carry, strict=True))
         kept = dict(zip(stored, kept, strict=True))
 
@@ -428,10 +449,15 @@ def trace_backward(plan: Plan) -> Backward:
             env |= dict(zip(smooth_in, carry_smooth, strict=True))
             step_values(plan, env, kept | dict(zip([s.z for s in sums], z, strict=True)))
             value = lambda a: jnp.asarray(a.val, a.aval.dtype) if isinstance(a, core.Literal) else env[a]
-            return ([value(carry_out[i]) for i in smooth_out], [env[v] for v in smooth_y]), ([env[v] for v in operands], [env[v] for v in remade])
+            return ([value(carry_out[i]) for i in smooth_out], [env[v] for v in smooth_y]), (
+                [env[v] for v in operands],
+                [env[v] for v in remade],
+            )
 
         pick = lambda names: [known[v] for v in names]
-        _, pull, (us, outs) = jax.vjp(forward, pick(once), pick(ahead), pick(smooth_in), [kept[s.z] for s in sums], has_aux=True)
+        _, pull, (us, outs) = jax.vjp(
+            forward, pick(once), pick(ahead), pick(smooth_in), [kept[s.z] for s in sums], has_aux=True
+        )
         d_once, d_ahead, d_carry, dz = pull((dcarry, dy))
         sums_so_far = [a + d.astype(a.dtype) for a, d in zip(sums_so_far, d_once, strict=True)]
         dz = [d for s, d in zip(sums, dz, strict=True) if any(s is h for h in handed)]
@@ -469,9 +495,14 @@ def trace_backward(plan: Plan) -> Backward:
 
 
 def reuse(jaxpr: core.Jaxpr, remade):
-    """Makes inputs of the loop outputs that a backward step recomputes (its last outvars), where it needs them."""
+    """Makes inputs of the loop outputs that a backward step recomputes (its last outvars), where it needs them.
+
+    Only for arithmetic: the gradient of a maximum asks which entry equals it, and a stored maximum may differ in the
+    last bit from entries that were recomputed by another program.
+    """
     n = len(jaxpr.outvars) - len(remade)
-    made = {v: e for e in jaxpr.eqns for v in e.outvars}
+    delicate = {v for e in jaxpr.eqns if e.primitive.name not in ARITHMETIC for v in variables(e.invars)}
+    made = {v for e in jaxpr.eqns for v in e.outvars} - delicate
     known = {v: (core.Var(v.aval), name) for v, name in zip(jaxpr.outvars[n:], remade, strict=True) if v in made}
     swap = lambda a: known[a][0] if not isinstance(a, core.Literal) and a in known else a
     eqns = [e.replace(invars=list(map(swap, e.invars))) for e in jaxpr.eqns]
@@ -480,7 +511,9 @@ def reuse(jaxpr: core.Jaxpr, remade):
     used = {v for e in eqns for v in variables(e.invars)} | set(variables(outvars))
     known = [k for k in known.values() if k[0] in used]
     invars = [*jaxpr.invars, *(v for v, _ in known)]
-    return jaxpr.replace(invars=invars, outvars=outvars, eqns=eqns, effects=effects_of(eqns)), [name for _, name in known]
+    return jaxpr.replace(invars=invars, outvars=outvars, eqns=eqns, effects=effects_of(eqns)), [
+        name for _, name in known
+    ]
 
 
 def total_dtype(v):

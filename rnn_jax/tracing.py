@@ -86,7 +86,9 @@ def flatten(closed: core.ClosedJaxpr, collect: Sequence[str] = (), taps: Sequenc
     outvars = walk(closed.jaxpr, invars, closed.consts)
     for key in [*collect, *taps]:
         if key not in found:
-            why = " (it is inside a cond, while, scan or checkpoint, where it cannot be reached)" if key in hidden else ""
+            why = (
+                " (it is inside a cond, while, scan or checkpoint, where it cannot be reached)" if key in hidden else ""
+            )
             raise ValueError(f"scan: no value of the step is named {key!r}{why}; visible names: {_listed(found)}")
     invars = [*const_vars, *invars, *(tap_vars[k] for k in taps)]
     outvars = [*outvars, *(found[k] for k in collect)]
@@ -199,7 +201,9 @@ def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, acti
         jaxpr, more = flatten(jax.make_jaxpr(masked)(*fixed_avals, *initials, *leaves, *x_leaves, *tap_avals, *masks))
         if more:  # constants that the masking itself made; none is known, and none may be lost
             raise RuntimeError("scan: masking a step made constants")
-    y_tree = jax.tree.structure((jax.tree.unflatten(y_trees[-1], [0] * y_trees[-1].num_leaves), {k: 0 for k in sorted(names)}))
+    y_tree = jax.tree.structure(
+        (jax.tree.unflatten(y_trees[-1], [0] * y_trees[-1].num_leaves), {k: 0 for k in sorted(names)})
+    )
     if sorted(names) != names:
         raise ValueError("scan: internal: collect must be sorted")
     return Traced(Body(jaxpr, n_fixed + n_init, n_carry), consts, y_tree, leaves)

@@ -28,7 +28,10 @@ def test_a_layer_is_scan():
 
 
 def test_state_carried_over_windows():
-    layer, xs = Stack([Recurrent(cells.gru(), N, D, rngs=nnx.Rngs(0)), Recurrent(cells.lstm(), D, D, rngs=nnx.Rngs(1))]), inputs()
+    layer, xs = (
+        Stack([Recurrent(cells.gru(), N, D, rngs=nnx.Rngs(0)), Recurrent(cells.lstm(), D, D, rngs=nnx.Rngs(1))]),
+        inputs(),
+    )
     carry, first = layer(xs[:2])
     carry, second = layer(xs[2:], carry)
     last, whole = layer(xs)
@@ -38,7 +41,9 @@ def test_state_carried_over_windows():
 
 def test_stack_of_bidirectional_layers():
     r = nnx.Rngs(0)
-    two = lambda n: Bidirectional(Recurrent(cells.gru(), n, D, rngs=r), Recurrent(cells.lstm(), n, D, reverse=True, rngs=r))
+    two = lambda n: Bidirectional(
+        Recurrent(cells.gru(), n, D, rngs=r), Recurrent(cells.lstm(), n, D, reverse=True, rngs=r)
+    )
     model, xs = Stack([two(N), two(2 * D)]), inputs()
     names = ("0/forward/h", "1/backward/c")
     _, ys, seen = model(xs, lengths=LENGTHS, collect=names)

@@ -43,7 +43,9 @@ def problem(cell, seed=0):
 def scalar(tree):
     """A loss with a gradient of its own in every float entry of a tree."""
     leaves = [a for a in jax.tree.leaves(tree) if jnp.issubdtype(a.dtype, jnp.inexact)]
-    return sum(jnp.sum(jnp.sin(a + i) * (1 + jnp.arange(a.size).reshape(a.shape) / a.size)) for i, a in enumerate(leaves))
+    return sum(
+        jnp.sum(jnp.sin(a + i) * (1 + jnp.arange(a.size).reshape(a.shape) / a.size)) for i, a in enumerate(leaves)
+    )
 
 
 def relative(a, b):
@@ -106,7 +108,10 @@ def test_reference_is_the_contract(mask, reverse):
     cell = CELLS["lstm"]
     params, carry, xs = problem(cell)
     kwargs = {**MASKS[mask], "reverse": reverse}
-    agree(scan(cell.step, params, carry, xs, method="reference", **kwargs), by_sequence(cell.step, params, carry, xs, **kwargs))
+    agree(
+        scan(cell.step, params, carry, xs, method="reference", **kwargs),
+        by_sequence(cell.step, params, carry, xs, **kwargs),
+    )
     if mask == "full":
         plain = lambda *a: lax.scan(functools.partial(cell.step, a[0]), a[1], a[2], reverse=reverse)
         loss = lambda f: jax.grad(lambda *a: scalar(f(*a)), (0, 1, 2))(params, carry, xs)
@@ -189,7 +194,12 @@ def strange_problem():
         "embed": normal(1, 7, D), "a": 0.5 * normal(2, D, D), "b": 0.5 * normal(3, D, D), "w": 0.5 * normal(4, N + D, D),
         "peephole": normal(5, D).reshape(1, D),
     }  # fmt: skip
-    carry = {"h": normal(6, B, D), "count": jnp.zeros((), int), "best": jnp.zeros(B, jnp.int32), "flag": jnp.zeros(B, bool)}
+    carry = {
+        "h": normal(6, B, D),
+        "count": jnp.zeros((), int),
+        "best": jnp.zeros(B, jnp.int32),
+        "flag": jnp.zeros(B, bool),
+    }
     xs = normal(7, T, B, N), jnp.asarray(np.random.default_rng(8).integers(0, 7, (T, B)))
     return params, carry, xs, 0.5 * normal(9, D, D)
 
@@ -316,7 +326,13 @@ STEPS = {
 
 
 def step_problem(step):
-    p = {"wx": normal(1, N, 4 * D), "wh": normal(2, D, 4 * D), "b": normal(3, 4 * D), "m": normal(4, N, D), "a": 0.5 * normal(5, D, D)}
+    p = {
+        "wx": normal(1, N, 4 * D),
+        "wh": normal(2, D, 4 * D),
+        "b": normal(3, 4 * D),
+        "m": normal(4, N, D),
+        "a": 0.5 * normal(5, D, D),
+    }
     p |= {"pi": normal(6, D), "pf": normal(7, D), "po": normal(8, D), "s": normal(9)}
     h = normal(10, B, D)
     carry = (h, normal(11, B, D)) if step in (peephole, multiplicative) else h + 0j if step is complex_carry else h
@@ -328,7 +344,9 @@ def step_problem(step):
 def test_any_step(step, method):
     step = STEPS[step]
     params, carry, xs = step_problem(step)
-    run = lambda m: jax.value_and_grad(lambda *a: jnp.real(scalar(scan(step, *a, method=m))), (0, 1, 2))(params, carry, xs)
+    run = lambda m: jax.value_and_grad(lambda *a: jnp.real(scalar(scan(step, *a, method=m))), (0, 1, 2))(
+        params, carry, xs
+    )
     agree(run(method), run("reference"), 1e-11)
 
 
@@ -360,7 +378,9 @@ def test_under_jit_vmap_checkpoint_and_closures(method):
 
     scales = jnp.linspace(0.5, 1.5, 4)
     for wrap in (jax.jit, jax.checkpoint, lambda f: f):
-        f = lambda m: jax.vmap(jax.vmap(jax.value_and_grad(wrap(lambda s, x: loss(s, x, m)), (0, 1)), (0, None)), (None, 0))
+        f = lambda m: jax.vmap(
+            jax.vmap(jax.value_and_grad(wrap(lambda s, x: loss(s, x, m)), (0, 1)), (0, None)), (None, 0)
+        )
         agree(f(method)(scales, jnp.stack([xs, xs + 1])), f("reference")(scales, jnp.stack([xs, xs + 1])), 1e-11)
 
 
@@ -413,7 +433,9 @@ def test_callbacks_run_in_order_and_once(method):
 
     xs = normal(3, T, B, D), jnp.arange(T)
     loss = jax.jit(lambda w: scalar(scan(step, w, normal(2, B, D), xs, method=method)[1]))
-    for f in [loss] if method == "reference" else [loss, jax.grad(loss)]:  # JAX drops the callbacks of a lax.scan under grad
+    for f in (
+        [loss] if method == "reference" else [loss, jax.grad(loss)]
+    ):  # JAX drops the callbacks of a lax.scan under grad
         seen.clear()
         jax.block_until_ready(f(0.5 * normal(1, D, D)))
         jax.effects_barrier()
@@ -543,7 +565,10 @@ def test_a_second_eager_call_is_cheap():
         plain = functools.partial(step, params)
         times = {"ours": [], "lax": []}
         for _ in range(15):
-            for key, f in (("ours", lambda: scan(step, params, carry, xs)), ("lax", lambda: lax.scan(plain, carry, xs))):
+            for key, f in (
+                ("ours", lambda: scan(step, params, carry, xs)),
+                ("lax", lambda: lax.scan(plain, carry, xs)),
+            ):
                 start = time.perf_counter()
                 jax.block_until_ready(f())
                 times[key].append(time.perf_counter() - start)
@@ -570,7 +595,9 @@ def test_traced_once():
 
 
 def test_a_weak_carry_takes_the_step_s_dtype():
-    (total, _), _ = scan(lambda p, c, x: ((c[0] + x.sum(), c[1]), None), None, (0.0, jnp.zeros(2)), jnp.ones((T, B), jnp.float32))
+    (total, _), _ = scan(
+        lambda p, c, x: ((c[0] + x.sum(), c[1]), None), None, (0.0, jnp.zeros(2)), jnp.ones((T, B), jnp.float32)
+    )
     assert total == T * B
 
 

@@ -50,7 +50,9 @@ def identity(scale=1.0):
     def init(key, shape, dtype=jnp.float32):
         del key
         if len(shape) != 2 or shape[0] != shape[1]:
-            raise ValueError(f"identity: needs a square matrix, got {shape}; use gates(identity(), g) for packed weights")
+            raise ValueError(
+                f"identity: needs a square matrix, got {shape}; use gates(identity(), g) for packed weights"
+            )
         return scale * jnp.eye(shape[0], dtype=dtype)
 
     return init

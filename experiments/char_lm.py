@@ -1,0 +1,153 @@
+"""Character language model on real text: trains, measures on held-out text, writes a sample.
+
+    python -m experiments.char_lm [--config=configs/char_lm/<run>.py] [--workdir=DIR] [--config.a.b=value ...]
+
+results.json: train_loss and valid_loss (nats per character), valid_bits_per_char, best_valid_loss, valid_loss_epoch_<k>
+where the config counts in epochs, chars_per_second, parameters, sample, seconds.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from ml_collections import ConfigDict
+
+from rnn_jax import cells, data, decoding, plots, train
+from rnn_jax.cells.initializers import uniform
+from rnn_jax.models.language import RecurrentLM, WindowLM, cross_entropy
+from rnn_jax.nn import functional
+
+MODELS = ("rnn", "window_mlp", "average")
+CELLS = ("vanilla", "irnn", "lstm", "gru")
+EPOCHS = ("steps", "eval_every", "save_every", "optimizer.decay_every", "optimizer.decay_after", "optimizer.warmup")
+
+
+def main(config, workdir: Path):
+    if config.mode == "sample":
+        print(write(config, workdir))
+        return None
+    text = data.load(config.data)
+    print(text.report, flush=True)
+    for folder in (workdir, Path(config.init_from)) if config.init_from else (workdir,):
+        if (folder / "checkpoints").is_dir() and any((folder / "checkpoints").glob("[0-9]*")):
+            saved = train.load_params(folder)[1]["vocabulary"]
+            text.vocabulary.require(data.Vocabulary.from_json(saved), f"the checkpoint in {folder}")
+    epoch = data.count(text.train, config.data.batch, config.data.window)
+    config = in_steps(config, epoch)
+    b = config.data.batch
+    model = make(config, len(text.vocabulary))
+    params, rebuild = functional(model)
+    print(f"{sum(a.size for a in jax.tree.leaves(params)):,} parameters, {epoch} updates an epoch", flush=True)
+
+    def loss(params, carry, batch, key):
+        del key  # nothing in this model is random
+        inputs, targets, resets = (jnp.swapaxes(batch[k], 0, 1) for k in ("inputs", "targets", "resets"))
+        carry, logits = rebuild(params)(inputs, carry, resets if config.data.resets != "never" else None)
+        return jnp.mean(cross_entropy(logits, targets)), (carry, {})
+
+    held_out = jax.jit(loss)
+
+    def evaluate(params):
+        windows = data.windows(text.valid, b, config.data.window, resets=config.data.resets, epochs=1)
+        carry, losses = model.initial_carry(b), []
+        for batch in windows:
+            value, (carry, _) = held_out(params, carry, batch, None)
+            losses.append(value)
+        return {"valid_loss": float(np.mean(losses))}
+
+    result = train.fit(
+        config, workdir, params=params, loss=loss, carry=model.initial_carry(b), evaluate=evaluate,
+        batches=iter(data.windows(text.train, b, config.data.window, resets=config.data.resets)),
+        meta={"vocabulary": text.vocabulary.to_json()},
+    )  # fmt: skip
+    return report(config, workdir, result, epoch)
+
+
+def report(config, workdir, result, epoch):
+    rows = train.read_rows(workdir)
+    plots.loss_curve(
+        rows, workdir / "figures/loss.png", unit="nats per character", title=f"{config.model} on {config.data.source}"
+    )
+    sample = write(config, workdir)
+    print(f"\n{sample}\n", flush=True)
+    speeds = [r["steps_per_second"] for r in rows if "train_loss" in r]
+    out = {k: result.metrics[k] for k in ("train_loss", "valid_loss", "best_valid_loss")}
+    out["valid_bits_per_char"] = out["valid_loss"] / math.log(2)
+    if config.unit == "epoch":
+        out |= {f"valid_loss_epoch_{r['step'] // epoch}": r["valid_loss"] for r in rows if "valid_loss" in r}
+    out["chars_per_second"] = round(float(np.median(speeds)) * config.data.batch * config.data.window)
+    out["parameters"] = sum(a.size for a in jax.tree.leaves(result.params))
+    return out | {"seconds": result.metrics["seconds"], "sample": sample}
+
+
+def make(config, v: int) -> Any:
+    """The model that the config names, for v symbols."""
+    rngs = nnx.Rngs(config.seed)
+    init = {"wx_init": uniform(config.init_scale), "wh_init": uniform(config.init_scale)} if config.init_scale else {}
+    kernel = uniform(config.init_scale) if config.init_scale else None
+    if config.model == "rnn":
+        cell = getattr(cells, config.cell)(**({} if config.cell == "irnn" else init))
+        return RecurrentLM(
+            cell, v, config.width, layers=config.layers, embed=config.embed, kernel_init=kernel, rngs=rngs
+        )
+    return WindowLM(
+        v, config.width, context=config.context, embed=config.embed or 32, order=config.model == "window_mlp",
+        kernel_init=kernel, rngs=rngs,
+    )  # fmt: skip
+
+
+def write(config, workdir) -> str:
+    """The prompt and what the trained model of `workdir` writes after it."""
+    want = config.sample
+    meta = train.load_params(workdir)[1]
+    vocabulary = data.Vocabulary.from_json(meta["vocabulary"])
+    params, rebuild = functional(make(config, len(vocabulary)))
+    params = train.load_params(workdir, params)[0]
+    prompt = jnp.asarray(vocabulary.encode(want.prompt))[:, None]
+
+    def step(params, carry, tokens):
+        carry, logits = rebuild(params)(tokens[None], carry)
+        return carry, logits[0]
+
+    @jax.jit
+    def continue_(params, key):
+        carry, logits = rebuild(params)(prompt)
+        return decoding.sample(step, params, carry, logits[-1], want.length, key, temperature=want.temperature)
+
+    tokens = continue_(params, jax.random.key(want.seed))
+    return want.prompt + vocabulary.decode(np.asarray(tokens[:, 0]))
+
+
+def in_steps(config, epoch: int):
+    """The config with everything counted in steps."""
+    config = ConfigDict(config.to_dict())
+    for key in EPOCHS if config.unit == "epoch" else ():
+        section = config.optimizer if key.startswith("optimizer.") else config
+        key = key.removeprefix("optimizer.")
+        if key in section:
+            section[key] *= epoch
+    return config
+
+
+def check(config):
+    choices = {"mode": ("train", "sample"), "model": MODELS, "cell": CELLS, "unit": ("step", "epoch")}
+    for key, known in choices.items():
+        if config[key] not in known:
+            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
+    for key, least in {"layers": 1, "width": 1, "embed": 0, "context": 1}.items():
+        if config[key] < least:
+            raise ValueError(f"config.{key}={config[key]}: want at least {least}")
+    if not config.sample.prompt or config.sample.length < 1 or config.sample.temperature < 0:
+        raise ValueError("config.sample: want a prompt of at least one character, length >= 1, temperature >= 0")
+    if config.mode == "train":
+        text = data.load(config.data)
+        for part in (text.train, text.valid):
+            data.count(part, config.data.batch, config.data.window)
+
+
+if __name__ == "__main__":
+    train.cli.run(main, study="char_lm", check=check)
