@@ -26,7 +26,7 @@ CELLS = ("vanilla", "irnn", "lstm", "gru")
 EPOCHS = ("steps", "eval_every", "save_every", "optimizer.decay_every", "optimizer.decay_after", "optimizer.warmup")
 
 
-def main(config, workdir: Path):
+def main(config: Any, workdir: Path):
     if config.mode == "sample":
         print(write(config, workdir))
         return None
@@ -122,11 +122,11 @@ def write(config, workdir) -> str:
     return want.prompt + vocabulary.decode(np.asarray(tokens[:, 0]))
 
 
-def in_steps(config, epoch: int):
+def in_steps(config: Any, epoch: int) -> Any:
     """The config with everything counted in steps."""
     config = ConfigDict(config.to_dict())
     for key in EPOCHS if config.unit == "epoch" else ():
-        section = config.optimizer if key.startswith("optimizer.") else config
+        section: Any = config.optimizer if key.startswith("optimizer.") else config
         key = key.removeprefix("optimizer.")
         if key in section:
             section[key] *= epoch

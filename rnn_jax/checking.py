@@ -1,4 +1,6 @@
 """Two helpers for every author of a cell: what does the engine make of my step, and are its gradients right?"""
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
+# (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
 from collections import Counter
 
@@ -13,8 +15,8 @@ from rnn_jax.tracing import one_step, trace
 
 
 def explain(step, params, carry, xs=None, *, length=None) -> str:
-    """Five lines: what of the step runs once, ahead of the loop, in it and after it, which weight gradients are deferred,
-    and the method that "auto" picks. Arguments as for `rnn_jax.scan`; nothing is run.
+    """Five lines: what of the step runs once, ahead of the loop, in it and after it, which weight gradients are
+    deferred, and the method that "auto" picks. Arguments as for `rnn_jax.scan`; nothing is run.
 
     >>> print(rnn_jax.explain(cell.step, params, carry, xs))
     """
@@ -64,7 +66,7 @@ def check(step, params, carry, xs=None, *, tolerance=1e-10, numeric_tolerance=1e
     differences, in float64: a table. Raises ValueError with the table where they disagree.
 
     params, carry and float xs are taken to float64 here; the loss is a weighted sum of sines of every float output.
-    kwargs (lengths=, resets=, reverse=, length=, initial=) go to `rnn_jax.scan`. Errors are max |a - b| / max |b| per array.
+    kwargs (lengths=, resets=, reverse=, length=, initial=) go to `rnn_jax.scan`. Errors: max |a - b| / max |b|.
     Central differences cost two evaluations per number in params, carry and xs: use small sizes (t 5, b 2, d 4).
     """
     with double_precision():

@@ -1,4 +1,4 @@
-"""Decoding: the next token from a model's own last one. One decoder, for any step (carry, tokens) -> (carry, logits)."""
+"""Decoding: the next token from the model's own last one, for any step (carry, tokens) -> (carry, logits)."""
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +18,8 @@ def sample(step, params, carry, logits, length: int, key, *, temperature=1.0):
 
     def one(params, state, key):
         carry, logits = state
-        if temperature == 0:
-            tokens = jnp.argmax(logits, -1)
-        else:
-            tokens = jax.random.categorical(key, logits / temperature)
+        greedy = temperature == 0
+        tokens = jnp.argmax(logits, -1) if greedy else jax.random.categorical(key, logits / temperature)
         carry, logits = step(params, carry, tokens)
         return (carry, logits), tokens
 

@@ -4,6 +4,7 @@ Every layer is called alike, so layers nest:  carry, ys = m(xs, carry=None, leng
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +65,7 @@ class Recurrent(nnx.Module):
 class Stack(nnx.Module):
     """Layers on top of one another: the carry is the tuple of theirs; collected names get the layer's number, "0/h"."""
 
-    def __init__(self, layers: Sequence[nnx.Module]):
+    def __init__(self, layers: Sequence[Any]):
         self.layers = nnx.data(list(layers))
 
     def initial_carry(self, b: int):
@@ -87,14 +88,12 @@ class Stack(nnx.Module):
 class Bidirectional(nnx.Module):
     """Two layers over the same input, one of them made with reverse=True; their outputs side by side [t b d1+d2].
 
-    Needs the whole sequence, so it neither carries a state across windows nor decodes. Names: "forward/h", "backward/h".
+    Needs the whole sequence: it neither carries a state across windows nor decodes. Names: "forward/h", "backward/h".
     """
 
-    def __init__(self, forward: nnx.Module, backward: nnx.Module):
+    def __init__(self, forward: Any, backward: Any):
         if not getattr(backward, "reverse", True) or getattr(forward, "reverse", False):
-            raise ValueError(
-                "Bidirectional(forward, backward): make the backward layer, and only it, with reverse=True"
-            )
+            raise ValueError("Bidirectional: make the backward layer, and only it, with reverse=True")
         self.forward, self.backward = forward, backward
 
     def initial_carry(self, b: int):
@@ -143,7 +142,8 @@ def _by_prefix(collect, prefixes):
         prefix, _, rest = name.partition("/")
         if prefix not in asked or not rest:
             raise ValueError(
-                f"collect: {name!r} names no layer here; write one of {', '.join(f'{p}/{rest or name}' for p in prefixes)}"
+                f"collect: {name!r} names no layer here; write one of "
+                + ", ".join(f"{p}/{rest or name}" for p in prefixes)
             )
         asked[prefix] = (*asked[prefix], rest)
     return asked

@@ -1,4 +1,6 @@
 """The front door: run a step function over time."""
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
+# (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +45,7 @@ def scan(
     taps     dict name -> [t ...], added to the named value: the gradient with respect to a zero tap is dL/dvalue_t.
 
     A second call with the same step and shapes neither traces nor compiles, unless the step closes over arrays: then
-    it is traced again (their values are never kept). As under `jax.jit`, other Python values are read at the first call.
+    it is traced again (their values are never kept). As under `jax.jit`, other Python values are read once.
     """
     collect, taps = sorted(set(_names(collect))), dict(sorted(taps.items()))
     carry, xs = jax.tree.map(jnp.asarray, carry), jax.tree.map(jnp.asarray, xs)
@@ -58,12 +60,13 @@ def scan(
         taps[key] = tap = jnp.asarray(tap)
         if tap.shape[:1] != (length,) or not jnp.issubdtype(tap.dtype, jnp.inexact):
             raise ValueError(
-                f"scan: taps[{key!r}] must be float with the leading axis t = {length}, got {tap.dtype}{list(tap.shape)}"
+                f"scan: taps[{key!r}] must be float with the leading axis t = {length}, "
+                f"got {tap.dtype}{list(tap.shape)}"
             )
     if method != "auto" and method not in METHODS:
         raise ValueError(f"scan: unknown method {method!r}; known: auto, {', '.join(METHODS)}")
 
-    call, traced = _prepare(step, params, carry, xs, initial, active, reset, length, reverse, method, collect, taps)
+    call, traced = _prepare(step, params, carry, xs, active, reset, length, reverse, method, collect, taps)
     leaves = [_as(a, aval) for a, aval in zip(jax.tree.leaves(carry), traced.carry_avals, strict=True)]
     fixed = [*traced.consts, *jax.tree.leaves(params), *(jax.tree.leaves(initial) if reset is not None else [])]
     inputs = [*jax.tree.leaves(xs), *taps.values(), *(m for m in (active, reset) if m is not None)]
@@ -97,7 +100,7 @@ def _names(collect):
 
 
 def _length(xs, length):
-    sizes = {a.shape[0] if a.ndim else None for a in jax.tree.leaves(xs)}
+    sizes: set[Any] = {a.shape[0] if a.ndim else None for a in jax.tree.leaves(xs)}
     if None in sizes:
         raise ValueError("scan: every leaf of xs needs a leading time axis, got a scalar")
     if length is not None:
@@ -157,8 +160,8 @@ def _matching(initial, carry):
 _cache: weakref.WeakKeyDictionary[Any, dict[Any, tuple[Any, Traced]]] = weakref.WeakKeyDictionary()
 
 
-def _prepare(step, params, carry, xs, initial, active, reset, length, reverse, method, collect, taps):
-    """The compiled call for this step, these shapes and this method, and the trace with this call's closed-over arrays."""
+def _prepare(step, params, carry, xs, active, reset, length, reverse, method, collect, taps):
+    """The compiled call for this step, shapes and method, and the trace with this call's closed-over arrays."""
     x = jax.tree.map(one_step, xs)
     tap_x = {k: one_step(v) for k, v in taps.items()}
     tree = jax.tree.structure((params, carry, xs, taps))
@@ -170,10 +173,11 @@ def _prepare(step, params, carry, xs, initial, active, reset, length, reverse, m
         known = {}
     if key in known and not known[key][1].consts:
         return known[key]
-    traced = trace(
-        step, params, carry, x, initial=initial, taps=tap_x, collect=collect,
-        active=None if active is None else one_step(active), reset=None if reset is None else one_step(reset),
-    )  # fmt: skip
+    masks = {
+        "active": None if active is None else one_step(active),
+        "reset": None if reset is None else one_step(reset),
+    }
+    traced = trace(step, params, carry, x, taps=tap_x, collect=collect, **masks)
     if key in known and same(known[key][1].body.jaxpr, traced.body.jaxpr):
         return known[key][0], traced
     body = traced.body

@@ -9,13 +9,15 @@ Each equation of the step is placed by what it depends on (see `place`):
             once, after the loop
 
 The loop has its own backward pass (`jax.custom_vjp`). A sum that holds a product of a loop value with a once weight,
-z = x_t + h @ W + b, is a `Sum`. Its value z is what the forward pass stores; the backward pass starts from it, recomputes
-the element-wise rest of the step, and hands out dz. After the loop dW = sum_t h_{t-1}^T dz_t is ONE product over t and b
-per weight, and the gradient of everything added before the loop is dz itself. Plain autodiff of `lax.scan` adds to dW in
-every step (and in a data-parallel program all-reduces it in every step).
+z = x_t + h @ W + b, is a `Sum`. Its value z is what the forward pass stores; the backward pass starts from it,
+recomputes the element-wise rest of the step, and hands out dz. After the loop dW = sum_t h_{t-1}^T dz_t is ONE product
+over t and b per weight, and the gradient of everything added before the loop is dz itself. Plain autodiff of `lax.scan`
+adds to dW in every step (and in a data-parallel program all-reduces it in every step).
 
 Reverse mode of any order works; pure forward mode (jvp) needs method="reference".
 """
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
+# (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
 import functools
 import math
@@ -418,7 +420,7 @@ def trace_backward(plan: Plan) -> Backward:
     carry_out = body.jaxpr.outvars[: body.n_carry]
     sums = [s for s in plan.loop if isinstance(s, Sum)]
     outsides = {s.outside for s in sums}
-    deferred = [(e, weight_of(e, where)) for s in sums for e in s.products if weight_of(e, where) is not None]
+    deferred = [(e, w) for s in sums for e in s.products if (w := weight_of(e, where)) is not None]
     weights_only = {e.invars[w] for e, w in deferred}
     elsewhere = (
         {v for item in plan.loop if not isinstance(item, Sum) for v in variables(item.invars)}

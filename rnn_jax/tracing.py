@@ -3,6 +3,8 @@
 A step is traced once. Nested jits are inlined, values named by `name` are found (to be collected, or to be tapped for
 their gradient), and the masks of ragged and concatenated sequences are written around it. The result is a `Body`.
 """
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
+# (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ INLINED = {"pjit": "jaxpr", "jit": "jaxpr", "closed_call": "call_jaxpr", "core_c
 
 
 class Body(NamedTuple):
-    """One step, flat: (*fixed, *carry, *x) -> (*carry, *y), where fixed = closed-over arrays, then params, then initial."""
+    """One step, flat: (*fixed, *carry, *x) -> (*carry, *y); fixed: closed-over arrays, then params, then initial."""
 
     jaxpr: core.Jaxpr
     n_fixed: int
@@ -27,12 +29,12 @@ class Body(NamedTuple):
 
 
 class Traced(NamedTuple):
-    """A traced call of `scan`: the body, the closed-over arrays it needs (never cached), and the tree of the outputs."""
+    """A traced call of `scan`."""
 
     body: Body
-    consts: list[Any]
-    y_tree: Any  # of (ys, collected)
-    carry_avals: list[Any]  # a weakly typed carry takes the dtype that the step returns, as in lax.scan
+    consts: list[Any]  # the arrays that the step closes over; never cached
+    y_tree: Any  # the tree of (ys, collected)
+    carry_avals: list[Any]  # the types in which the carry stays
 
 
 def flatten(closed: core.ClosedJaxpr, collect: Sequence[str] = (), taps: Sequence[str] = (), keep_names=True):
@@ -143,75 +145,67 @@ def _listed(names):
     return ", ".join(sorted(names)) or "none; write name(value, 'h') in the step"
 
 
-def trace(step: Callable, params, carry, x, *, initial=None, taps, collect, active, reset) -> Traced:
-    """Traces one step. x, taps, active and reset (masks [b], or None) are types of one time step."""
-    leaves, carry_tree = jax.tree.flatten(carry)
+def trace(step: Callable, params, carry, x, *, taps, collect: Sequence[str], active, reset) -> Traced:
+    """Traces one step. x, taps, active and reset (masks [b], or None) are types of one time step; collect is sorted."""
     param_leaves, param_tree = jax.tree.flatten(params)
-    x_leaves, x_tree = jax.tree.flatten(x)
-    n_params, n_carry = len(param_leaves), len(leaves)
+    carry_leaves, carry_tree = jax.tree.flatten(carry)
+    x_avals, x_tree = jax.tree.flatten(x)
+    param_avals, carry_avals = [jax.typeof(a) for a in param_leaves], [jax.typeof(a) for a in carry_leaves]
+    n_params, n_carry = len(param_avals), len(carry_avals)
     y_trees = []
 
     def flat_step(*args):
-        p = jax.tree.unflatten(param_tree, args[:n_params])
-        k = jax.tree.unflatten(carry_tree, args[n_params : n_params + n_carry])
-        out = step(p, k, jax.tree.unflatten(x_tree, args[n_params + n_carry :]))
+        p, k, x = args[:n_params], args[n_params : n_params + n_carry], args[n_params + n_carry :]
+        trees = (param_tree, p), (carry_tree, k), (x_tree, x)
+        out = step(*(jax.tree.unflatten(tree, leaves) for tree, leaves in trees))
         if not isinstance(out, tuple) or len(out) != 2:
             raise TypeError(f"scan: the step must return (carry, y), got {type(out).__name__}")
         new_tree = jax.tree.structure(out[0])
         if new_tree != carry_tree:
             raise TypeError(f"scan: the step returns a carry of another structure: {new_tree}, was given {carry_tree}")
-        y_trees.append(jax.tree.structure(out[1]))
+        y_trees.append(jax.tree.structure((out[1], dict.fromkeys(collect, 0))))
         return (*jax.tree.leaves(out[0]), *jax.tree.leaves(out[1]))
 
-    leaves = [jax.typeof(a) for a in leaves]
-    args = [jax.typeof(a) for a in param_leaves], x_leaves
-    closed = jax.make_jaxpr(flat_step)(*args[0], *leaves, *args[1])
-    settled = [_settle(a, new) for a, new in zip(leaves, closed.out_avals, strict=False)]
-    if settled != leaves:
-        leaves = settled
-        closed = jax.make_jaxpr(flat_step)(*args[0], *leaves, *args[1])
-    _check_carry(carry_tree, leaves, closed.out_avals)
-
-    names, tap_names = list(collect), list(taps)
-    jaxpr, consts = flatten(closed, names, tap_names)
-    body, n_fixed = Body(jaxpr, len(consts) + n_params, n_carry), len(consts) + n_params
-    n_init = 0
+    closed = jax.make_jaxpr(flat_step)(*param_avals, *carry_avals, *x_avals)
+    settled = [_settle(a, new) for a, new in zip(carry_avals, closed.out_avals, strict=False)]
+    if settled != carry_avals:
+        carry_avals = settled
+        closed = jax.make_jaxpr(flat_step)(*param_avals, *carry_avals, *x_avals)
+    _check_carry(carry_tree, carry_avals, closed.out_avals[:n_carry])
+    jaxpr, consts = flatten(closed, collect, taps)
+    body = Body(jaxpr, len(consts) + n_params, n_carry)
     if active is not None or reset is not None:
-        n_init = n_carry if reset is not None else 0
-        masks = [m for m in (active, reset) if m is not None]
-        initials = leaves if reset is not None else []
-        tap_avals = [taps[k] for k in tap_names]
+        body = _masked(body, carry_avals, active, reset)
+    return Traced(body, consts, y_trees[-1], carry_avals)
 
-        def masked(*args):
-            fixed, rest = list(args[:n_fixed]), args[n_fixed:]
-            start, rest = rest[:n_init], rest[n_init:]
-            old, xs = rest[:n_carry], list(rest[n_carry:])
-            restarted = old
-            if reset is not None:
-                r = xs.pop()
-                restarted = [jnp.where(_over(r, c), i, c) for i, c in zip(start, old, strict=True)]
-            go = xs.pop() if active is not None else None
-            new, ys = body(fixed, restarted, xs)
-            if active is not None:
-                new = [jnp.where(_over(go, c), n, c) for n, c in zip(new, old, strict=True)]
-                ys = [jnp.where(_over(go, y), y, jnp.zeros_like(y)) for y in ys]
-            return (*new, *ys)
 
-        fixed_avals = [v.aval for v in jaxpr.invars[:n_fixed]]
-        jaxpr, more = flatten(jax.make_jaxpr(masked)(*fixed_avals, *initials, *leaves, *x_leaves, *tap_avals, *masks))
-        if more:  # constants that the masking itself made; none is known, and none may be lost
-            raise RuntimeError("scan: masking a step made constants")
-    y_tree = jax.tree.structure(
-        (jax.tree.unflatten(y_trees[-1], [0] * y_trees[-1].num_leaves), {k: 0 for k in sorted(names)})
-    )
-    if sorted(names) != names:
-        raise ValueError("scan: internal: collect must be sorted")
-    return Traced(Body(jaxpr, n_fixed + n_init, n_carry), consts, y_tree, leaves)
+def _masked(body: Body, carry_avals, active, reset) -> Body:
+    """The body within masks: reset, step, freeze. `initial` joins the fixed values, the masks are the last of x."""
+    n, starts = body.n_fixed, carry_avals if reset is not None else []
+
+    def masked(*args):
+        fixed, start, rest = args[:n], args[n : n + len(starts)], args[n + len(starts) :]
+        old, xs = rest[: body.n_carry], list(rest[body.n_carry :])
+        r = xs.pop() if reset is not None else None
+        go = xs.pop() if active is not None else None
+        restarted = old
+        if r is not None:
+            restarted = [jnp.where(_over(r, c), i, c) for i, c in zip(start, old, strict=True)]
+        new, ys = body(fixed, restarted, xs)
+        if go is not None:
+            new = [jnp.where(_over(go, c), n, c) for n, c in zip(new, old, strict=True)]
+            ys = [jnp.where(_over(go, y), y, jnp.zeros_like(y)) for y in ys]
+        return (*new, *ys)
+
+    avals = [v.aval for v in body.jaxpr.invars]
+    masks = [m for m in (active, reset) if m is not None]
+    jaxpr, _ = flatten(jax.make_jaxpr(masked)(*avals[:n], *starts, *avals[n:], *masks))
+    return Body(jaxpr, n + len(starts), body.n_carry)
 
 
 def _settle(before, after):
     """The type in which a carry leaf stays: a weak one takes the step's dtype; inside a shard_map, the step's axes."""
-    if not hasattr(after, "shape") or before.shape != after.shape:
+    if before.shape != after.shape:
         return before
     if before.weak_type or before.dtype == after.dtype:
         return after.update(weak_type=False)
@@ -233,15 +227,15 @@ def _over(mask, value):
     """A mask [b] shaped to select over a value [b ...]."""
     if value.ndim == 0 or value.shape[0] != mask.shape[0]:
         raise ValueError(
-            f"scan: with lengths or resets every output and collected value needs the leading axis b = {mask.shape[0]}, "
-            f"got the shape {value.shape}"
+            f"scan: with lengths or resets every output and collected value needs the leading axis "
+            f"b = {mask.shape[0]}, got the shape {value.shape}"
         )
     return mask.reshape(mask.shape + (1,) * (value.ndim - 1))
 
 
-def _check_carry(tree, before, after):  # after: the carry's types, then the outputs'
+def _check_carry(tree, before, after):
     paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(jax.tree.unflatten(tree, before))]
-    for path, a, b in zip(paths, before, after, strict=False):
+    for path, a, b in zip(paths, before, after, strict=True):
         if a.shape != b.shape or a.dtype != b.dtype:
             raise TypeError(
                 f"scan: carry{path} is {a.dtype}{list(a.shape)} before the step and {b.dtype}{list(b.shape)} after it; "

@@ -500,7 +500,7 @@ def test_names_that_cannot_be_reached():
             scan(twice, *args, method=method, collect=("a",))
         with pytest.raises(ValueError, match="no value of the step is named 'b'; visible names: a"):
             scan(twice, *args, method=method, collect=("b",))
-        with pytest.raises(ValueError, match="inside a cond.*visible names: outside"):
+        with pytest.raises(ValueError, match=r"inside a cond.*visible names: outside"):
             scan(hidden, *args, method=method, taps={"inside": jnp.zeros((T, B, D))})
 
 

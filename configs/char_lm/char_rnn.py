@@ -1,22 +1,25 @@
 """Karpathy's char-rnn with its default settings, on tinyshakespeare (github.com/karpathy/char-rnn, train.lua).
 
-    RNN_JAX_DATA=<folder with tinyshakespeare/input.txt> python -m experiments.char_lm --config=configs/char_lm/char_rnn.py
+    export RNN_JAX_DATA=<folder that holds tinyshakespeare/input.txt>
+    python -m experiments.char_lm --config=configs/char_lm/char_rnn.py [--config.data.split=nanogpt]
 
 2 LSTM layers of 128 over one-hot characters, RMSProp 2e-3 (alpha 0.95), times 0.97 an epoch from epoch 10 on, batch 50,
 windows of 50, gradients clamped to [-5, 5] element by element, weights U(-0.08, 0.08), forget bias 1, the state carried
 over windows and epochs. Biases start at 0 here, at U(-0.08, 0.08) there.
 
-Split "char_rnn": the last 5 % of each of the 50 streams, so that validation text lies between training text: 423 updates an
-epoch. Split "nanogpt" (--config.data.split=nanogpt): the last 10 % of the text, 401 updates an epoch; it reads about 0.14
-nats higher, and the two must never be compared.
+Split "char_rnn": the last 5 % of each of the 50 streams, so that validation text lies between training text: 423
+updates an epoch. Split "nanogpt": the last 10 % of the text, 401 updates an epoch; it reads about 0.14 nats higher, and
+the two must never be compared.
 """
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from configs.char_lm import default
 
 
-def get_config():
+def get_config() -> Any:
     config = default.get_config()
     config.layers = 2
     config.width = 128

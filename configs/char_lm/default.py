@@ -13,13 +13,15 @@ Write text with a trained model:
     python -m experiments.char_lm --config.mode=sample --workdir=runs/char_lm/default --config.sample.prompt="class "
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from rnn_jax import data
 
 
-def get_config():
-    config = ConfigDict()
+def get_config() -> Any:
+    config: Any = ConfigDict()
     config.mode = "train"  # or sample
     config.seed = 0
 

@@ -1,4 +1,4 @@
-"""The registry of cells: each name here is a factory that returns a `Cell`. A new cell is one file and one line below."""
+"""The registry of cells: each name here is a factory of a `Cell`. A new cell is one file and one line below."""
 
 from rnn_jax.cells import initializers
 from rnn_jax.cells.base import Cell, name

@@ -1,8 +1,8 @@
 """Initialisers of recurrent weights: init(key, shape, dtype) -> array. `gates` applies one of them per gate block.
 
 A packed weight [n, g*d] holds g gate matrices side by side. Orthogonality, Glorot's fan-out and the spectral radius are
-properties of one gate's matrix, so they must be applied to each block: flax's OptimizedLSTMCell orthogonalises the whole
-[d, 4d] matrix, whose d x d blocks are then not orthogonal.
+properties of one gate's matrix, so they must be applied to each block: flax's OptimizedLSTMCell orthogonalises the
+whole [d, 4d] matrix, whose d x d blocks are then not orthogonal.
 """
 
 import jax
@@ -89,7 +89,8 @@ def radius(w):
 def chrono(t_max):
     """Chrono initialisation of an LSTM bias [4d] (Tallec & Ollivier, 2018): b_f ~ log U(1, t_max - 1), b_i = -b_f.
 
-    Gates i f g o. The unit's memory 1/(1-f) is then spread over 1 ... t_max steps. Use: params["b"] = chrono(T)(key, (4*d,)).
+    Gates i f g o. The units' memories 1/(1-f) then spread over 1 ... t_max steps.
+    Use: params["b"] = chrono(t_max)(key, (4*d,)).
     """
 
     def init(key, shape, dtype=jnp.float32):

@@ -30,15 +30,15 @@ class RecurrentLM(nnx.Module):
 
     def __call__(self, tokens, carry=None, resets=None):
         x = self.embedding(tokens) if self.embedding is not None else jax.nn.one_hot(tokens, self.v)
-        carry, h = self.rnn(x, carry, resets=resets)
-        return carry, self.head(h)
+        out = self.rnn(x, carry, resets=resets)
+        return out[0], self.head(out[1])
 
 
 class WindowLM(nnx.Module):
     """p(x_t | last `context` tokens) = softmax(W_3 tanh(W_2 u + b_2) + b_3): what can be had without a memory.
 
-    u is the concatenation of their embeddings (Bengio et al., 2003), or with order=False their average, which knows which
-    characters stand there and not in which order. What lies before a document's first token counts as a zero vector.
+    u is the concatenation of their embeddings (Bengio et al., 2003), or with order=False their average, which knows
+    which tokens stand there and not in which order. What lies before a document's first token is a zero vector.
     """
 
     def __init__(self, v: int, d: int, *, context=8, embed=32, order=True, kernel_init=None, rngs: nnx.Rngs):

@@ -1,0 +1,41 @@
+# make demo    installs into .venv and trains a character language model of Python on this machine's own library
+# make test    installs what tests need and runs them
+# Needs Python >= 3.11 (PYTHON=python3.12 chooses one) and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-slow lint compat notebooks clean
+
+demo: .venv/installed
+	$(BIN)/python -m experiments.char_lm
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest -n 2
+
+test-slow: .venv/installed-test
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+# The core on the oldest supported JAX (Colab's) and on the newest, each in its own environment.
+CORE := tests/test_scan.py tests/test_nn.py tests/test_data_parallel.py tests/cells tests/test_checking.py
+compat:
+	PYTHON=$(PYTHON) sh compat.sh $(CORE)
+
+notebooks: .venv/installed-test
+	$(BIN)/jupytext --to ipynb colab/*.py
+
+clean:
+	rm -rf .venv .venv-* runs
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@

@@ -1,0 +1,25 @@
+#!/bin/sh
+# The core's tests on jax 0.7.2 + flax 0.11.2 (Colab's TPU image) and on the newest. Arguments: test files.
+set -eu
+
+newest_python() { # the newest Python here that has venv, $PYTHON at worst
+  for v in 3.13 3.12 3.11; do
+    for p in "python$v" "$HOME"/.pyenv/versions/$v.*/bin/python; do
+      if "$p" -c "import venv, ensurepip" 2>/dev/null; then echo "$p"; return; fi
+    done
+  done
+  echo "${PYTHON:-python3}"
+}
+
+run() { # run <environment> <packages...>
+  env=$1; shift
+  python=$(newest_python)
+  [ -x "$env/bin/python" ] || "$python" -m venv "$env"
+  "$env/bin/pip" install --quiet "$@" pytest pytest-xdist
+  "$env/bin/python" -c "import jax, flax, sys; print('compat: python', sys.version.split()[0], 'jax', jax.__version__, 'flax', flax.__version__)"
+  PYTHONPATH=. "$env/bin/python" -m pytest -n 2 -p no:cacheprovider -W ignore $tests
+}
+
+tests="$*"
+run .venv-oldest "jax==0.7.2" "jaxlib==0.7.2" "flax==0.11.2"
+run .venv-newest --upgrade jax flax

@@ -1,0 +1,57 @@
+"""`explain` and `check`: what the author of a cell sees."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_jax
+from rnn_jax import cells
+
+
+def problem(cell, t=4, b=2, n=3, d=4):
+    params = cell.init(jax.random.key(0), n, d)
+    return params, cell.carry(b, d), jnp.asarray(np.random.default_rng(0).normal(size=(t, b, n)), jnp.float32)
+
+
+def test_explain_names_what_is_hoisted_and_deferred():
+    cell = cells.lstm()
+    lines = rnn_jax.explain(cell.step, *problem(cell)).splitlines()
+    assert len(lines) == 5
+    assert "ahead       1 matrix product" in lines[1] and "for all 4 steps" in lines[1]
+    assert "loop        1 matrix product" in lines[2]
+    assert "params['wh']" in lines[3] and "params['wx']" not in lines[3]
+    assert lines[4].startswith("method      auto picks")
+
+
+def test_explain_a_weight_made_from_others():
+    def step(p, h, x):
+        h = jnp.tanh(h @ (p["a"] - p["a"].T) + x)
+        return h, h
+
+    text = rnn_jax.explain(step, {"a": jnp.eye(3)}, jnp.zeros((2, 3)), jnp.ones((5, 2, 3)))
+    assert "a value of params['a']" in text
+
+
+@pytest.mark.parametrize(
+    "mask", [{}, {"lengths": np.array([4, 0])}, {"resets": np.eye(4, 2, dtype=bool), "reverse": True}]
+)
+def test_check_passes_a_right_cell(mask):
+    cell = cells.gru(reset_after=True)
+    table = rnn_jax.check(cell.step, *problem(cell), **mask)
+    assert [line.split()[0] for line in table.splitlines()] == ["method", *rnn_jax.METHODS, "differences"]
+
+
+def test_check_finds_a_wrong_gradient():
+    @jax.custom_vjp
+    def square(x):
+        return x**2
+
+    square.defvjp(lambda x: (x**2, x), lambda x, g: (1.999 * x * g,))
+
+    def step(p, h, x):
+        h = jnp.tanh(square(h) @ p + x)
+        return h, h
+
+    with pytest.raises(ValueError, match=r"differences .* DISAGREES"):
+        rnn_jax.check(step, 0.5 * jnp.eye(3), jnp.ones((2, 3)), jnp.ones((4, 2, 3)))
