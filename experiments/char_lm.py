@@ -6,6 +6,7 @@ results.json: train_loss and valid_loss (nats per character), valid_bits_per_cha
 where the config counts in epochs, chars_per_second, parameters, sample, seconds.
 """
 
+import inspect
 import math
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from rnn_jax.models.language import RecurrentLM, WindowLM, cross_entropy
 from rnn_jax.nn import functional
 
 MODELS = ("rnn", "window_mlp", "average")
-CELLS = ("vanilla", "irnn", "lstm", "gru")
+CELLS = tuple(k for k, v in vars(cells).items() if inspect.isfunction(v) and v.__module__.startswith(cells.__name__))
 EPOCHS = ("steps", "eval_every", "save_every", "optimizer.decay_every", "optimizer.decay_after", "optimizer.warmup")
 
 
@@ -39,8 +40,8 @@ def main(config: Any, workdir: Path):
     epoch = data.count(text.train, config.data.batch, config.data.window)
     config = in_steps(config, epoch)
     b = config.data.batch
-    model = make(config, len(text.vocabulary))
-    params, rebuild = functional(model)
+    params, rebuild = make(config, len(text.vocabulary))
+    start = rebuild(params).initial_carry(b)
     print(f"{sum(a.size for a in jax.tree.leaves(params)):,} parameters, {epoch} updates an epoch", flush=True)
 
     def loss(params, carry, batch, key):
@@ -53,14 +54,14 @@ def main(config: Any, workdir: Path):
 
     def evaluate(params):
         windows = data.windows(text.valid, b, config.data.window, resets=config.data.resets, epochs=1)
-        carry, losses = model.initial_carry(b), []
+        carry, losses = start, []
         for batch in windows:
             value, (carry, _) = held_out(params, carry, batch, None)
             losses.append(value)
         return {"valid_loss": float(np.mean(losses))}
 
     result = train.fit(
-        config, workdir, params=params, loss=loss, carry=model.initial_carry(b), evaluate=evaluate,
+        config, workdir, params=params, loss=loss, carry=start, evaluate=evaluate,
         batches=iter(data.windows(text.train, b, config.data.window, resets=config.data.resets)),
         meta={"vocabulary": text.vocabulary.to_json()},
     )  # fmt: skip
@@ -84,20 +85,22 @@ def report(config, workdir, result, epoch):
     return out | {"seconds": result.metrics["seconds"], "sample": sample}
 
 
-def make(config, v: int) -> Any:
-    """The model that the config names, for v symbols."""
+def make(config, v: int):
+    """(params, rebuild) of the model that the config names, for v symbols."""
     rngs = nnx.Rngs(config.seed)
-    init = {"wx_init": uniform(config.init_scale), "wh_init": uniform(config.init_scale)} if config.init_scale else {}
-    kernel = uniform(config.init_scale) if config.init_scale else None
     if config.model == "rnn":
-        cell = getattr(cells, config.cell)(**({} if config.cell == "irnn" else init))
-        return RecurrentLM(
-            cell, v, config.width, layers=config.layers, embed=config.embed, kernel_init=kernel, rngs=rngs
-        )
-    return WindowLM(
-        v, config.width, context=config.context, embed=config.embed or 32, order=config.model == "window_mlp",
-        kernel_init=kernel, rngs=rngs,
-    )  # fmt: skip
+        cell = getattr(cells, config.cell)()
+        model: Any = RecurrentLM(cell, v, config.width, layers=config.layers, embed=config.embed, rngs=rngs)
+    else:
+        order, embed = config.model == "window_mlp", config.embed or 32
+        model = WindowLM(v, config.width, context=config.context, embed=embed, order=order, rngs=rngs)
+    params, rebuild = functional(model)
+    if config.init_scale:
+        draw, (leaves, tree) = uniform(config.init_scale), jax.tree.flatten(params)
+        keys = jax.random.split(rngs.params(), len(leaves))
+        leaves = [draw(k, w.shape, w.dtype) if w.ndim > 1 else w for k, w in zip(keys, leaves, strict=True)]
+        params = jax.tree.unflatten(tree, leaves)
+    return params, rebuild
 
 
 def write(config, workdir) -> str:
@@ -105,7 +108,7 @@ def write(config, workdir) -> str:
     want = config.sample
     meta = train.load_params(workdir)[1]
     vocabulary = data.Vocabulary.from_json(meta["vocabulary"])
-    params, rebuild = functional(make(config, len(vocabulary)))
+    params, rebuild = make(config, len(vocabulary))
     params = train.load_params(workdir, params)[0]
     prompt = jnp.asarray(vocabulary.encode(want.prompt))[:, None]
 

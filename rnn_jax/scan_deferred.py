@@ -34,6 +34,8 @@ ONCE, AHEAD, LOOP, AFTER = range(4)
 BILINEAR = ("dot_general", "conv_general_dilated")
 EXPANDING = ("broadcast_in_dim", "reshape", "convert_element_type", "iota", "squeeze", "not")
 ELEMENTWISE = ("add", "sub", "mul", "div", "max", "min", "pow", "atan2", "rem", "select_n", "nextafter", "add_any")
+# What is dear to compute and cheap to store: the backward pass reads these values, where arithmetic is all it does.
+TRANSCENDENTAL = ("tanh", "logistic", "exp", "exp2", "expm1", "erf", "sqrt", "rsqrt", "cbrt", "pow", "log", "log1p")
 ARITHMETIC = ("add", "add_any", "sub", "mul", "div", "neg", "square", "integer_pow")
 # A value computed for all t at once is kept in the loop when its stack is over BUDGET bytes and it is BULKY times
 # larger than the carry and x of one step together: a matrix made from x, a softmax over a vocabulary.
@@ -407,7 +409,7 @@ class Backward(NamedTuple):
     step: Any  # (once, ahead, carry, kept, dcarry, sums, dout, outs) -> (dcarry, sums, dahead, dz, operands)
     carries: list[int]  # indices of the carry leaves it reads
     kept: list[core.Var]  # z and outputs of effects that it reads
-    outs: list[core.Var]  # outputs of the loop that it reads, for they are stored anyway (h, where a tanh made it)
+    made: list[core.Var]  # loop values that it reads instead of making them again: gates, and outputs of the loop
     once: list[core.Var]  # float values with a gradient summed in the loop
     ahead: list[core.Var]  # float values with a gradient per step
     sums: list[Sum]  # those whose dz is handed out
@@ -437,7 +439,10 @@ def trace_backward(plan: Plan) -> Backward:
     stored = [s.z for s in sums] + [v for e in plan.loop if not isinstance(e, Sum) and e.effects for v in e.outvars]
     smooth_in, smooth_out = [v for v in carry_in if is_float(v)], [i for i, v in enumerate(carry_out) if is_float(v)]
     smooth_y = [v for v in plan.loop_out if is_float(v)]
-    remade = [v for item in plan.loop if not isinstance(item, Sum) for v in item.outvars if v in plan.loop_out]
+    remade = [
+        v for item in plan.loop if not isinstance(item, Sum) and not item.effects for v in item.outvars
+        if v in plan.loop_out or (item.primitive.name in TRANSCENDENTAL and is_float(v))
+    ]  # fmt: skip
 
     def step(once_values, ahead_values, carry, kept, dcarry, sums_so_far, dy):
         known = dict(zip(plan.loop_once, once_values, strict=True)) | dict(
@@ -497,7 +502,7 @@ def trace_backward(plan: Plan) -> Backward:
 
 
 def reuse(jaxpr: core.Jaxpr, remade):
-    """Makes inputs of the loop outputs that a backward step recomputes (its last outvars), where it needs them.
+    """Makes inputs of values that a backward step would compute again (its last outvars), where it needs them.
 
     Only for arithmetic: the gradient of a maximum asks which entry equals it, and a stored maximum may differ in the
     last bit from entries that were recomputed by another program.
@@ -552,8 +557,8 @@ def _loop(plan: Plan, length: int, reverse: bool):
     def loop_forward(once, ahead, carry):
         back = trace_backward(plan)
         own = [i for i in back.carries if i not in as_output]
-        last, (out, kept, stacks) = forward(once, ahead, carry, back.kept, own)
-        kept = [out[plan.loop_out.index(v)] if v in plan.loop_out else k for v, k in zip(back.kept, kept, strict=True)]
+        keep = [v for v in dict.fromkeys([*back.kept, *back.made]) if v not in plan.loop_out]
+        last, (out, kept, stacks) = forward(once, ahead, carry, keep, own)
         return (last, out), (once, ahead, carry, out, kept, stacks)
 
     def loop_backward(residuals, cotangents):
@@ -570,7 +575,9 @@ def _loop(plan: Plan, length: int, reverse: bool):
                 carries[i] = stacks[own.index(i)]
         sums = [s for s in plan.loop if isinstance(s, Sum)]
         stored = [s.z for s in sums] + [v for e in plan.loop if not isinstance(e, Sum) and e.effects for v in e.outvars]
-        slots = [kept[back.kept.index(v)] if v in back.kept else None for v in stored]
+        keep = [v for v in dict.fromkeys([*back.kept, *back.made]) if v not in plan.loop_out]
+        at_hand = dict(zip(keep, kept, strict=True)) | dict(zip(plan.loop_out, out, strict=True))
+        slots = [at_hand[v] if v in back.kept else None for v in stored]
         smooth = lambda vs, values: [d for v, d in zip(vs, values, strict=True) if is_float(v)]
         totals = [jnp.zeros_like(once[plan.loop_once.index(v)], total_dtype(v)) for v in back.once]
 
@@ -580,7 +587,7 @@ def _loop(plan: Plan, length: int, reverse: bool):
             return (d_carry, totals), stacked
 
         state = smooth(carry_out, d_last), totals
-        inputs = ahead, carries, slots, smooth(plan.loop_out, d_out), [out[plan.loop_out.index(v)] for v in back.outs]
+        inputs = ahead, carries, slots, smooth(plan.loop_out, d_out), [at_hand[v] for v in back.made]
         (d_carry, totals), (d_ahead, dz, us) = lax.scan(step, state, inputs, length=length, reverse=not reverse)
 
         grads: dict[Any, Any] = dict(zip(back.once, totals, strict=True)) | dict(zip(back.ahead, d_ahead, strict=True))

@@ -585,7 +585,7 @@ def test_a_second_eager_call_is_cheap():
                 start = time.perf_counter()
                 jax.block_until_ready(f())
                 times[key].append(time.perf_counter() - start)
-        assert np.median(times["ours"][2:]) - np.median(times["lax"][2:]) < 5e-3
+        assert min(times["ours"][2:]) - min(times["lax"][2:]) < 5e-3
     before = scan(closing, params, carry, xs)[1]
     box["w"] = normal(6, D, D)
     after = scan(closing, params, carry, xs)[1]

@@ -31,7 +31,7 @@ def get_config() -> Any:
     config.width = 256  # units in each layer
     config.embed = 0  # width of the embedding; 0: one-hot (baselines: at least 1)
     config.context = 8  # of the baselines: characters seen
-    config.init_scale = 0.0  # weights from U(-s, s); 0: the cell's own initialisers
+    config.init_scale = 0.0  # s: every weight matrix from U(-s, s); 0: the cell's own initialisers
 
     config.data = data.defaults()
     config.data.batch = 64

@@ -18,12 +18,12 @@ class RecurrentLM(nnx.Module):
     embed: width of the learned embedding; 0 feeds one-hot vectors, as char-rnn does.
     """
 
-    def __init__(self, cell: Cell, v: int, d: int, *, layers=1, embed=0, kernel_init=None, rngs: nnx.Rngs):
+    def __init__(self, cell: Cell, v: int, d: int, *, layers=1, embed=0, rngs: nnx.Rngs):
         self.v = v
         self.embedding = nnx.Embed(v, embed, rngs=rngs) if embed else None
         widths = [embed or v] + [d] * (layers - 1)
         self.rnn = Stack([Recurrent(cell, n, d, rngs=rngs) for n in widths])
-        self.head = _linear(d, v, kernel_init, rngs)
+        self.head = nnx.Linear(d, v, rngs=rngs)
 
     def initial_carry(self, b: int):
         return self.rnn.initial_carry(b)
@@ -41,11 +41,11 @@ class WindowLM(nnx.Module):
     which tokens stand there and not in which order. What lies before a document's first token is a zero vector.
     """
 
-    def __init__(self, v: int, d: int, *, context=8, embed=32, order=True, kernel_init=None, rngs: nnx.Rngs):
+    def __init__(self, v: int, d: int, *, context=8, embed=32, order=True, rngs: nnx.Rngs):
         self.context, self.order = context, order
         self.embedding = nnx.Embed(v, embed, rngs=rngs)
-        self.hidden = _linear(embed * context if order else embed, d, kernel_init, rngs)
-        self.head = _linear(d, v, kernel_init, rngs)
+        self.hidden = nnx.Linear(embed * context if order else embed, d, rngs=rngs)
+        self.head = nnx.Linear(d, v, rngs=rngs)
 
     def initial_carry(self, b: int):
         """The tokens before, and how many steps ago the document began."""
@@ -67,10 +67,6 @@ class WindowLM(nnx.Module):
         u = e.reshape(t, b, -1) if self.order else e.sum(2) / known.sum(1)[..., None]
         carry = text[t:].T, jnp.minimum(ages[-1] + 1, self.context)
         return carry, self.head(jnp.tanh(self.hidden(u)))
-
-
-def _linear(n, d, kernel_init, rngs):
-    return nnx.Linear(n, d, rngs=rngs, **({"kernel_init": kernel_init} if kernel_init else {}))
 
 
 def cross_entropy(logits, targets):

@@ -1,0 +1,66 @@
+"""The gradient check through its front door: what it reports, and that it notices a BPTT which is slightly wrong."""
+
+import json
+
+import pytest
+
+from experiments import gradient_check
+from rnn_jax import bptt
+from rnn_jax.train import cli
+
+pytestmark = pytest.mark.usefixtures("x64")  # main turns float64 on; the fixture turns it off again
+
+
+def run(workdir, capsys, *argv):
+    """(exit code, stdout, stderr) of one small cell."""
+    sizes = [f"--config.{k}={v}" for k, v in {"t": 6, "b": 3, "n": 2, "d": 3, "cells": "('lstm',)"}.items()]
+    with pytest.raises(SystemExit) as stop:
+        cli.run(
+            gradient_check.main, study="gradient_check", check=gradient_check.check,
+            argv=[f"--workdir={workdir}", *sizes, *argv],
+        )  # fmt: skip
+    out = capsys.readouterr()
+    return stop.value.code, out.out, out.err
+
+
+def test_results_are_within_the_limits(tmp_path, capsys):
+    code, out, err = run(tmp_path, capsys, "--config.numeric_masks=('lengths', 'reverse both')")
+    assert code == 0 and not err, err
+    results = json.loads((tmp_path / "results.json").read_text())
+    limits = {"max_rel_error_bptt": 1e-10, "max_rel_error_deferred": 1e-10, "max_rel_error_numeric": 1e-6}
+    assert set(results) == {*limits, "cases", "seconds"} and results["cases"] == 6
+    assert all(0 <= results[k] <= limit for k, limit in limits.items())
+    assert results["max_rel_error_numeric"] > 0  # differences are never exact: they were taken
+    lines = [line for line in out.splitlines() if line.startswith("lstm")]
+    assert len(lines) == 6 and sum(line.split()[-1] == "-" for line in lines) == 4, out
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-6, float("nan")])
+def test_a_wrong_bptt_is_noticed(tmp_path, capsys, monkeypatch, factor):
+    right = bptt.lstm
+
+    def wrong(*args, **kwargs):
+        dparams, dcarry0, dxs = right(*args, **kwargs)
+        return dparams | {"wh": dparams["wh"] * factor}, dcarry0, dxs
+
+    monkeypatch.setattr(bptt, "lstm", wrong)
+    code, out, err = run(tmp_path, capsys, "--config.numeric_masks=('full',)")
+    assert code == 1 and err.count("\n") == 1
+    assert "lstm with masks" in err and "dparams.wh by bptt" in err and "6 comparisons" in err, err
+    assert out.count("DISAGREES") == 6
+    assert not (tmp_path / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--config.cells=('lstm', 'gru_before')", "want some of tanh, sigmoid, relu, irnn, lstm, gru, gru_after"),
+        ("--config.numeric_masks=('none',)", "want some of full, lengths, resets, both, reverse, reverse both"),
+        ("--config.t=0", "config.t=0: want at least 1"),
+        ("--config.eps=0.0", "config.eps=0.0: want a step above 0"),
+    ],
+)
+def test_a_wrong_call_is_one_line(tmp_path, capsys, flag, message):
+    code, _, err = run(tmp_path / "new", capsys, flag)
+    assert code == 2 and message in err and err.count("\n") == 1, err
+    assert not (tmp_path / "new").exists()
