@@ -75,8 +75,8 @@ def compare(name, masks, config, *, numeric):
 
     def energy(method):
         def E(args):
-            carry, ys = scan(cell.step, *args, method=method, **masks)
-            pairs = zip(jax.tree.leaves((carry, ys)), jax.tree.leaves((dcarry, dys)), strict=True)
+            out = scan(cell.step, *args, method=method, **masks)  # carry, ys
+            pairs = zip(jax.tree.leaves(out), jax.tree.leaves((dcarry, dys)), strict=True)
             return sum(jnp.vdot(u, v) for u, v in pairs)
 
         return E
@@ -125,7 +125,7 @@ def relative_errors(got, want):
 
     def error(a, b):
         a, b = np.asarray(a), np.asarray(b)
-        return float(np.max(np.abs(a - b)) / np.max(np.abs(b))) if a.shape == b.shape else np.inf
+        return float(np.max(np.abs(a - b)) / (np.max(np.abs(b)) or 1.0)) if a.shape == b.shape else np.inf
 
     errors = jax.tree_util.tree_leaves_with_path(jax.tree.map(error, got, want))
     return {jax.tree_util.keystr(path, simple=True, separator="."): e for path, e in errors}

@@ -34,14 +34,14 @@ def get_config() -> Any:
     config.init_scale = 0.0  # s: every weight matrix from U(-s, s); 0: the cell's own initialisers
 
     config.data = data.defaults()
-    config.data.batch = 64
+    config.data.batch = 32
     config.data.window = 64
 
     config.unit = "step"  # what steps, *_every, decay_* and warmup count: step, or epoch of the training text
-    config.steps = 1500
-    config.log_every = 50  # steps
-    config.eval_every = 500
-    config.save_every = 250
+    config.steps = 2600
+    config.log_every = 100  # steps
+    config.eval_every = 650
+    config.save_every = 325
     config.keep = 2  # checkpoints
     config.parallel = "auto"  # or pmap
     config.init_from = ""  # a run's folder: start from its weights
@@ -52,5 +52,5 @@ def get_config() -> Any:
         }
     )  # fmt: skip
 
-    config.sample = ConfigDict({"prompt": "def ", "length": 500, "temperature": 0.7, "seed": 0})
+    config.sample = ConfigDict({"prompt": "def ", "length": 500, "temperature": 0.6, "seed": 0})
     return config
