@@ -41,7 +41,8 @@ def main(config: Any, workdir: Path):
     config = in_steps(config, epoch)
     b = config.data.batch
     params, rebuild = make(config, len(text.vocabulary))
-    start = rebuild(params).initial_carry(b)
+    model: Any = rebuild(params)
+    start = model.initial_carry(b)
     print(f"{sum(a.size for a in jax.tree.leaves(params)):,} parameters, {epoch} updates an epoch", flush=True)
 
     def loss(params, carry, batch, key):

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnn_jax.bptt import numeric_gradient
+from rnn_jax.deferred.placement import BILINEAR, Plan, Sum, make_plan, variables, weight_of
 from rnn_jax.scan import METHODS, pick, scan
-from rnn_jax.scan_deferred import BILINEAR, Plan, Sum, make_plan, variables, weight_of
 from rnn_jax.tracing import one_step, trace
 
 

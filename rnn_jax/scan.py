@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
-from rnn_jax import scan_deferred
+from rnn_jax import deferred
 from rnn_jax.tracing import Body, Traced, one_step, trace, varying
 
 
@@ -39,7 +39,7 @@ def scan(
     resets   bool [t b]: marks a document's first step; there the carry becomes `initial` (default: `carry`).
              Order: reset, step, freeze. With either mask each carry leaf, y and collected value has the leading axis b.
     reverse  from the last step to the first; each sequence within its own length, each document within its own marks.
-    method   "reference" is `lax.scan` and plain autodiff; "deferred" is rnn_jax/scan_deferred.py, for reverse mode;
+    method   "reference" is `lax.scan` and plain autodiff; "deferred" is rnn_jax/deferred, for reverse mode;
              "auto" picks (see `explain`).
     collect  names of values (`name(value, "h")` in the step) to return as dict name -> [t ...].
     taps     dict name -> [t ...], added to the named value: the gradient with respect to a zero tap is dL/dvalue_t.
@@ -81,7 +81,7 @@ def reference(body: Body, fixed, carry, xs, length: int, reverse: bool):
     return lax.scan(lambda k, x: body(fixed, k, x), carry, xs, length=length, reverse=reverse)
 
 
-METHODS = {"reference": reference, "deferred": scan_deferred.run}
+METHODS = {"reference": reference, "deferred": deferred.run}
 
 
 def pick(body: Body, length: int) -> tuple[str, str]:

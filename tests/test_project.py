@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "cells": {"cells"},
     "tracing": set(),
-    "scan_deferred": {"tracing"},
-    "scan": {"tracing", "scan_deferred"},
+    "deferred": {"deferred", "tracing"},
+    "scan": {"tracing", "deferred"},
     "bptt": {"cells"},
-    "checking": {"tracing", "scan_deferred", "scan", "bptt"},
+    "checking": {"tracing", "deferred", "scan", "bptt"},
     "nn": {"scan", "cells"},
     "models": {"models", "nn", "cells", "scan"},
     "decoding": {"scan"},

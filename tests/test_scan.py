@@ -548,7 +548,7 @@ def test_what_is_hoisted_and_deferred():
 
 
 def test_a_bulky_value_stays_in_the_loop(monkeypatch):
-    monkeypatch.setattr(rnn_jax.scan_deferred, "BUDGET", 1000)
+    monkeypatch.setattr(rnn_jax.deferred.placement, "BUDGET", 1000)
 
     def step(w, h, x):
         m = x[:, :, None] * (x @ w)[:, None, :] * jnp.ones((1, 1, 40))[:, :, :1] @ jnp.ones((1, D, 40))

@@ -1,0 +1,62 @@
+"""method="deferred": the fast way to train any step function.
+
+Each equation of the step is placed by what it depends on (see `place`):
+
+    once    params and closed-over arrays only: evaluated once (a Cayley transform, a weight norm)
+    ahead   x as well: evaluated for all t at once, before the loop (the input projection becomes one matrix product)
+    loop    the carry: this alone stays in `lax.scan`
+    after   needs the carry, but no later carry needs it, and a matrix product is in it (an output layer): for all t at
+            once, after the loop
+
+The loop has its own backward pass (`jax.custom_vjp`). A sum that holds a product of a loop value with a once weight,
+z = x_t + h @ W + b, is a `Sum`. Its value z is what the forward pass stores; the backward pass starts from it,
+recomputes the element-wise rest of the step, and hands out dz. After the loop dW = sum_t h_{t-1}^T dz_t is ONE product
+over t and b per weight, and the gradient of everything added before the loop is dz itself. Plain autodiff of `lax.scan`
+adds to dW in every step (and in a data-parallel program all-reduces it in every step).
+
+Reverse mode of any order works; pure forward mode (jvp) needs method="reference".
+"""
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
+# (the types of jaxprs, and of jax.config, are not in JAX's annotations)
+
+import functools
+
+import jax.numpy as jnp
+from jax.extend import core
+
+from rnn_jax.deferred.equations import evaluate, evaluate_stacked
+from rnn_jax.deferred.loop import make_loop
+from rnn_jax.deferred.placement import AHEAD, ONCE, make_plan
+from rnn_jax.tracing import Body
+
+
+def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
+    """The method: (carry, ys) of `body` over `length` steps, flat lists in and out."""
+    if length == 0:
+        return carry, [jnp.zeros((0, *v.aval.shape), v.aval.dtype) for v in body.jaxpr.outvars[body.n_carry :]]
+    plan = make_plan(body, length)
+    where, jaxpr = plan.where, plan.body.jaxpr
+    env = dict(zip(jaxpr.invars, [*fixed, *carry, *xs], strict=True))
+    for eqn in plan.once:
+        evaluate(eqn, env)
+    for full, small in plan.widened:
+        env[full] = jnp.broadcast_to(env[small], full.aval.shape)
+    for eqn in plan.ahead:
+        evaluate_stacked(eqn, env, where)
+    for total, terms in plan.presums:
+        value = functools.reduce(jnp.add, [a.val if isinstance(a, core.Literal) else env[a] for a in terms])
+        lead = (length,) if where[total] == AHEAD else ()
+        env[total] = jnp.broadcast_to(value, (*lead, *total.aval.shape)).astype(total.aval.dtype)
+
+    looped = make_loop(plan, length, reverse)
+    carry, out = looped([env[v] for v in plan.loop_once], [env[v] for v in plan.loop_ahead], list(carry))
+    env.update(zip(plan.loop_out, out, strict=True))
+    for eqn in plan.after:
+        evaluate_stacked(eqn, env, where)
+
+    def stack(a):
+        if isinstance(a, core.Literal):
+            return jnp.broadcast_to(jnp.asarray(a.val, a.aval.dtype), (length, *a.aval.shape))
+        return env[a] if where[a] > ONCE else jnp.broadcast_to(env[a], (length, *a.aval.shape))
+
+    return carry, [stack(a) for a in jaxpr.outvars[body.n_carry :]]

@@ -1,0 +1,232 @@
+"""Where each equation of a step is evaluated: the plan that method "deferred" carries out, and `explain` tells."""
+
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
+# (the types of jaxprs, and of jax.config, are not in JAX's annotations)
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from rnn_jax.tracing import Body, flatten, live
+
+ONCE, AHEAD, LOOP, AFTER = range(4)
+BILINEAR = ("dot_general", "conv_general_dilated")
+EXPANDING = ("broadcast_in_dim", "reshape", "convert_element_type", "iota", "squeeze", "not")
+ELEMENTWISE = ("add", "sub", "mul", "div", "max", "min", "pow", "atan2", "rem", "select_n", "nextafter", "add_any")
+# A value computed for all t at once is kept in the loop when its stack is over BUDGET bytes and it is BULKY times
+# larger than the carry and x of one step together: a matrix made from x, a softmax over a vocabulary.
+BUDGET, BULKY = 2**30, 8
+
+
+class Sum(NamedTuple):
+    """z = outside + sum(products) + sum(inner): one stored value and one cotangent for all of its terms."""
+
+    z: core.Var
+    products: list[Any]  # bilinear equations
+    outside: core.Var | None  # the terms known before the loop, summed there
+    inner: list[core.Var]  # other loop values
+
+
+class Plan(NamedTuple):
+    body: Body
+    where: dict[core.Var, int]
+    once: list[Any]  # equations, in order
+    ahead: list[Any]
+    after: list[Any]
+    loop: list[Any]  # equations and Sums, in order
+    presums: list[tuple[core.Var, list[Any]]]  # outside terms of a Sum -> their sum
+    widened: list[tuple[core.Var, core.Var]]  # (full shape, small): once operands broadcast before the loop
+    loop_once: list[core.Var]  # what the loop reads of each place
+    loop_ahead: list[core.Var]
+    loop_out: list[core.Var]  # loop values that leave it stacked: outputs, and inputs of `after`
+    notes: list[str]  # what stays in the loop although it need not, for `explain`
+
+
+def variables(atoms):
+    return [a for a in atoms if not isinstance(a, core.Literal)]
+
+
+def size(*atoms):
+    return sum(math.prod(v.aval.shape) * getattr(v.aval.dtype, "itemsize", 4) for v in variables(atoms))
+
+
+def is_float(v):
+    return jnp.issubdtype(v.aval.dtype, jnp.inexact)
+
+
+def random_in_batch_differs(eqn):
+    """Keys of the rbg kinds draw other numbers under vmap than in a loop, without a word."""
+    keys = [
+        v.aval.dtype
+        for v in [*variables(eqn.invars), *eqn.outvars]
+        if jax.dtypes.issubdtype(v.aval.dtype, jax.dtypes.prng_key)
+    ]
+    return any(str(k) != "key<fry>" for k in keys) or eqn.primitive.name in ("rng_bit_generator", "rng_uniform")
+
+
+def place(body: Body, length: int):
+    """Where each variable of the body is computed, and notes on what had to stay in the loop."""
+    jaxpr, notes = body.jaxpr, []
+    start = body.n_fixed + body.n_carry
+    where = dict.fromkeys(jaxpr.invars[: body.n_fixed], ONCE)
+    where |= dict.fromkeys(jaxpr.invars[body.n_fixed : start], LOOP) | dict.fromkeys(jaxpr.invars[start:], AHEAD)
+    step_bytes = size(*jaxpr.invars[body.n_fixed :])
+
+    def bulky(eqn):
+        out = size(*eqn.outvars)
+        return out * length > BUDGET and out > BULKY * step_bytes
+
+    def note(eqn, why):
+        notes.append(
+            f"{eqn.primitive.name} {list(eqn.outvars[0].aval.shape) if eqn.outvars else ''} stays in the loop: {why}"
+        )
+
+    users: dict[Any, list[Any]] = {}
+    for eqn in jaxpr.eqns:
+        p = max((where[v] for v in variables(eqn.invars)), default=ONCE)
+        if eqn.effects:
+            p = LOOP
+        elif p == AHEAD and random_in_batch_differs(eqn):
+            p = LOOP
+            note(eqn, "keys of this kind draw other numbers in a batch")
+        elif p == AHEAD and bulky(eqn):
+            p = LOOP
+            note(eqn, f"{size(*eqn.outvars) * length / 2**20:.0f} MiB for all {length} steps at once")
+        where |= dict.fromkeys(eqn.outvars, p)
+        for v in variables(eqn.invars):
+            users.setdefault(v, []).append(eqn)
+
+    feeds = {id(e) for e in live(jaxpr.eqns, jaxpr.outvars[: body.n_carry])}
+    tail = [e for e in jaxpr.eqns if e.outvars and where[e.outvars[0]] == LOOP and id(e) not in feeds]
+    starts = [e for e in tail if weight_of(e, where) is not None]
+    if starts:
+        late: set[Any] = set()
+        for e in tail:
+            if any(e is s for s in starts) or any(v in late for v in variables(e.invars)):
+                late.update(e.outvars)
+        moved = [e for e in tail if e.outvars[0] in late]
+        if any(bulky(e) for e in moved):
+            note(starts[0], "its values for all steps at once are too large")
+        elif not any(random_in_batch_differs(e) for e in moved):
+            where |= dict.fromkeys(late, AFTER)
+
+    outputs = set(variables(jaxpr.outvars))
+    for eqn in reversed(jaxpr.eqns):  # a mask or a constant is cheaper to expand in the loop than to read there
+        v = eqn.outvars[0] if eqn.outvars else None
+        if v is None or v in outputs or where[v] > AHEAD or eqn.primitive.name not in EXPANDING:
+            continue
+        stretched = where[v] == AHEAD and size(v) > size(*eqn.invars)
+        if (stretched or not variables(eqn.invars)) and all(
+            where[u.outvars[0]] == LOOP for u in users.get(v, ()) if u.outvars
+        ):
+            where[v] = LOOP
+    return where, notes
+
+
+def weight_of(eqn, where):
+    """The index of the once operand of a product with a loop value, or None."""
+    if eqn.primitive.name not in BILINEAR or not is_float(eqn.outvars[0]):
+        return None
+    kinds = [ONCE if isinstance(a, core.Literal) else where[a] for a in eqn.invars[:2]]
+    return kinds.index(ONCE) if sorted(kinds) == [ONCE, LOOP] else None
+
+
+def make_plan(body: Body, length: int) -> Plan:
+    jaxpr, _ = flatten(core.ClosedJaxpr(body.jaxpr, []), keep_names=False)
+    body = body._replace(jaxpr=jaxpr)
+    where, notes = place(body, length)
+    by_place: list[list[Any]] = [[], [], [], []]
+    for eqn in jaxpr.eqns:
+        by_place[where[eqn.outvars[0]] if eqn.outvars else LOOP].append(eqn)
+    once, ahead, loop, after = by_place
+    widened: list[tuple[core.Var, core.Var]] = []
+    loop = [widen(e, where, widened) for e in loop]
+    presums: list[tuple[core.Var, list[Any]]] = []
+    loop = group(loop, after, jaxpr, where, presums)
+
+    reads = []
+    for item in loop:
+        if isinstance(item, Sum):
+            reads += [a for e in item.products for a in e.invars] + ([item.outside] if item.outside else [])
+        else:
+            reads += item.invars
+    reads = variables([*reads, *jaxpr.outvars[: body.n_carry]])
+    reads_of = lambda p: list(dict.fromkeys(v for v in reads if where[v] == p))
+    made_in_loop = [
+        v
+        for v in variables([*jaxpr.outvars[body.n_carry :], *(v for e in after for v in e.invars)])
+        if where[v] == LOOP
+    ]
+    return Plan(
+        body, where, once, ahead, after, loop, presums, widened,
+        reads_of(ONCE), reads_of(AHEAD), list(dict.fromkeys(made_in_loop)), notes,
+    )  # fmt: skip
+
+
+def widen(eqn, where, widened):
+    """A small once operand of an element-wise loop equation is broadcast first, so that its gradient keeps the batch
+    axis inside the loop: summing over a sharded batch there would be an all-reduce in every step."""
+    if eqn.primitive.name not in ELEMENTWISE or not eqn.outvars:
+        return eqn
+    out, invars = eqn.outvars[0].aval, list(eqn.invars)
+    for i, a in enumerate(invars):
+        if not isinstance(a, core.Literal) and where[a] == ONCE and is_float(a) and a.aval.shape != out.shape:
+            full = core.Var(a.aval.update(shape=out.shape))
+            widened.append((full, a))
+            where[full] = ONCE
+            invars[i] = full
+    return eqn.replace(invars=invars)
+
+
+def group(loop, after, jaxpr, where, presums):
+    """Gathers products and the sums around them."""
+    made_by = {e.outvars[0]: e for e in loop if len(e.outvars) == 1}
+    uses: dict[Any, int] = {}
+    for v in variables([*(a for e in [*loop, *after] for a in e.invars), *jaxpr.outvars]):
+        uses[v] = uses.get(v, 0) + 1
+    sums, absorbed = {}, set()
+
+    def is_sum(eqn):
+        shapes = [a.aval.shape for a in variables(eqn.invars) if where[a] == LOOP]
+        return eqn.primitive.name in ("add", "add_any") and all(s == eqn.outvars[0].aval.shape for s in shapes)
+
+    def product(eqn):
+        return eqn.primitive.name in BILINEAR and is_float(eqn.outvars[0])
+
+    def terms(eqn):
+        """(products, outside, inner, absorbed equations) of a sum, through the sums that only it uses."""
+        products, outside, inner, eaten = [], [], [], []
+        for a in eqn.invars:
+            source = None if isinstance(a, core.Literal) or uses[a] > 1 else made_by.get(a)
+            if isinstance(a, core.Literal) or where[a] < LOOP:
+                outside.append(a)
+            elif source is not None and product(source):
+                products.append(source)
+                eaten.append(source)
+            elif source is not None and is_sum(source):
+                for mine, more in zip((products, outside, inner, eaten), terms(source), strict=True):
+                    mine += more
+                eaten.append(source)
+            else:
+                inner.append(a)
+        return products, outside, inner, eaten
+
+    for eqn in reversed(loop):
+        if id(eqn) in absorbed or not eqn.outvars or not is_float(eqn.outvars[0]):
+            continue
+        products, outside, inner, eaten = terms(eqn) if is_sum(eqn) else ([], [], [], [])
+        if product(eqn):
+            products = [eqn]
+        if not products:
+            continue
+        z, total = eqn.outvars[0], None
+        if outside:
+            total = core.Var(z.aval)
+            where[total] = max((where[a] for a in variables(outside)), default=ONCE)
+            presums.append((total, outside))
+        absorbed.update(id(e) for e in eaten)
+        sums[id(eqn)] = Sum(z, products, total, inner)
+    return [sums.get(id(e), e) for e in loop if id(e) not in absorbed]
