@@ -166,12 +166,24 @@ def _prepare(step, params, carry, xs, active, reset, length, reverse, method, co
     tap_x = {k: one_step(v) for k, v in taps.items()}
     tree = jax.tree.structure((params, carry, xs, taps))
     avals = tuple(jax.typeof(a) for a in jax.tree.leaves((params, carry, xs, taps)))
-    key = (tree, avals, length, reverse, method, tuple(collect), active is None, reset is None, _settings())
+    owner = getattr(step, "__self__", step)  # a method lives as long as its object, which may have changed
+    key = (
+        getattr(step, "__func__", None),
+        tree,
+        avals,
+        length,
+        reverse,
+        method,
+        tuple(collect),
+        active is None,
+        reset is None,
+        _settings(),
+    )
     try:
-        known = _cache.setdefault(step, {})
+        known = _cache.setdefault(owner, {})
     except TypeError:  # a callable that cannot be referenced weakly: traced each time
         known = {}
-    if key in known and not known[key][1].consts:
+    if key in known and owner is step and not known[key][1].consts:
         return known[key]
     masks = {
         "active": None if active is None else one_step(active),

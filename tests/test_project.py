@@ -23,7 +23,6 @@ MAY_IMPORT = {
     "data": {"data"},
     "train": {"train"},
     "plots": {"train"},
-    "metrics": {"metrics"},
 }
 
 

@@ -12,6 +12,7 @@ from jax import lax
 import rnn_jax
 from rnn_jax import cells, scan
 from rnn_jax.cells import name
+from rnn_jax.scan import _cache
 from rnn_jax.tracing import inner_jaxprs
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -605,6 +606,24 @@ def test_traced_once():
         scan(step, *args)
         jax.grad(lambda w: jnp.sum(scan(step, w, *args[1:])[1]))(args[0])
     assert len(calls) == 1
+
+
+def test_a_method_is_compiled_once_and_sees_its_object():
+    class Model:
+        scale = 1.0
+
+        def step(self, w, h, x):
+            h = jnp.tanh(self.scale * h @ w + x)
+            return h, h
+
+    model, args = Model(), (normal(1, D, D), normal(2, B, D), normal(3, T, B, D))
+    first = scan(model.step, *args)
+    assert len(_cache[model]) == 1
+    call = next(iter(_cache[model].values()))[0]
+    agree(scan(model.step, *args), first)
+    assert next(iter(_cache[model].values()))[0] is call
+    model.scale = 0.5
+    assert relative(scan(model.step, *args)[1], first[1]) > 1e-3
 
 
 def test_a_weak_carry_takes_the_step_s_dtype():
