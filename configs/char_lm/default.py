@@ -52,5 +52,5 @@ def get_config() -> Any:
         }
     )  # fmt: skip
 
-    config.sample = ConfigDict({"prompt": "def ", "length": 500, "temperature": 0.6, "seed": 0})
+    config.sample = ConfigDict({"prompt": "    def __init__(self", "length": 500, "temperature": 0.5, "seed": 0})
     return config

@@ -18,5 +18,5 @@ def get_config() -> Any:
     config.shapes = ("64x256x256x512", "32x100x64x128", "20x200x6x50", "16x1024x768x768")  # b x t x n x d
     config.methods = ("reference", "deferred", "auto")
     config.repeats = 21  # of each method at each shape, in turn
-    config.seconds_per_shape = 90.0  # fewer repeats, at least 5, where they would take longer
+    config.seconds_per_shape = 25.0  # fewer repeats, at least 5, where they would take longer
     return config
