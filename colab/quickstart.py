@@ -56,7 +56,7 @@ from rnn_jax.nn import functional
 print(f"jax {jax.__version__} on {jax.device_count()} x {jax.devices()[0].device_kind}")
 
 # %% [markdown]
-# Sizes. These take a few minutes on two CPU cores; on a TPU or a GPU, try `WIDTH = 512` and more steps.
+# Sizes, small enough for two CPU cores; on a TPU or a GPU, try `WIDTH = 512` and more steps.
 
 # %% tags=["parameters"]
 STEPS = 600  # updates
@@ -121,7 +121,7 @@ with jax.default_device(jax.local_devices(backend="cpu")[0]):
 # %% [markdown]
 # ## Text
 #
-# Every character of the standard library's source, whole files held out. `windows` cuts the text into `BATCH` streams
+# The source of the standard library, some whole files held out. `windows` cuts the text into `BATCH` streams
 # that are read side by side; the state is carried from one window to the next.
 
 # %%

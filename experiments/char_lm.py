@@ -8,6 +8,7 @@ where the config counts in epochs, chars_per_second, parameters, sample, seconds
 
 import inspect
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,14 @@ def main(config: Any, workdir: Path):
         return None
     text = data.load(config.data)
     print(text.report, flush=True)
-    for folder in (workdir, Path(config.init_from)) if config.init_from else (workdir,):
-        if (folder / "checkpoints").is_dir() and any((folder / "checkpoints").glob("[0-9]*")):
-            saved = train.load_params(folder)[1]["vocabulary"]
-            text.vocabulary.require(data.Vocabulary.from_json(saved), f"the checkpoint in {folder}")
+    meta = {"vocabulary": text.vocabulary.to_json(), "text": zlib.crc32(text.train.tokens.tobytes())}
+    if any((workdir / "checkpoints").glob("[0-9]*")):
+        saved = train.load_params(workdir)[1]
+        text.vocabulary.require(data.Vocabulary.from_json(saved["vocabulary"]), f"the checkpoint in {workdir}")
+        if saved["text"] != meta["text"]:
+            raise train.UserError(
+                f"{workdir} was trained on another text: put that text back, or choose another --workdir"
+            )
     epoch = data.count(text.train, config.data.batch, config.data.window)
     config = in_steps(config, epoch)
     b = config.data.batch
@@ -64,7 +69,7 @@ def main(config: Any, workdir: Path):
     result = train.fit(
         config, workdir, params=params, loss=loss, carry=start, evaluate=evaluate,
         batches=iter(data.windows(text.train, b, config.data.window, resets=config.data.resets)),
-        meta={"vocabulary": text.vocabulary.to_json()},
+        meta=meta,
     )  # fmt: skip
     return report(config, workdir, result, epoch)
 
@@ -142,7 +147,7 @@ def check(config):
     for key, known in choices.items():
         if config[key] not in known:
             raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    for key, least in {"layers": 1, "width": 1, "embed": 0, "context": 1}.items():
+    for key, least in {"steps": 1, "layers": 1, "width": 1, "embed": 0, "context": 1}.items():
         if config[key] < least:
             raise ValueError(f"config.{key}={config[key]}: want at least {least}")
     if not config.sample.prompt or config.sample.length < 1 or config.sample.temperature < 0:
@@ -150,7 +155,11 @@ def check(config):
     if config.mode == "train":
         text = data.load(config.data)
         for part in (text.train, text.valid):
-            data.count(part, config.data.batch, config.data.window)
+            data.windows(part, config.data.batch, config.data.window, resets=config.data.resets)
+        if config.init_from:
+            saved = train.load_params(config.init_from)[1]["vocabulary"]
+            text.vocabulary.require(data.Vocabulary.from_json(saved), f"the checkpoint in {config.init_from}")
+            train.load_params(config.init_from, make(config, len(text.vocabulary))[0])
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@
 
 Needs no network and no file. About 7.4 million characters; 21 whole files are held out. One LSTM layer of 256 units.
 Target: under 2.2 bits per character on the held-out files, in about 3 minutes on 2 CPU cores.
-Published: none (the text is this machine's).
+Published: none (the text is this machine's). Measured, 2026-11-22, Python 3.11.7's library, jax 0.10.2 on 2 CPU cores:
 
-Baselines without a memory, in the same experiment:
-    python -m experiments.char_lm --config.model=window_mlp      the last 8 characters, in order
-    python -m experiments.char_lm --config.model=average         the last 8 characters, averaged
+    this config                      DEMOBITS bits per character, DEMOSECONDS s
+    --config.model=window_mlp        2.20     the last 8 characters in order: what order adds, without a memory
+    --config.model=average           3.70     the last 8 characters averaged
+
 Write text with a trained model:
     python -m experiments.char_lm --config.mode=sample --workdir=runs/char_lm/default --config.sample.prompt="class "
 """
