@@ -7,8 +7,8 @@ Published: no figures of the defaults but one checkpoint's name in its README, v
 Measured, validation loss in nats per character, 2026-11-22, jax 0.10.2 on 2 CPU cores (beside other jobs):
 
     split      epoch 1    epoch 7    epoch 11    seconds
-    char_rnn     2.154      1.488       1.422    293 for 11 epochs
-    nanogpt      2.173      1.636           -    182 for 7 epochs (--config.steps=7)
+    char_rnn     2.139      1.488       1.422    293 for 11 epochs
+    nanogpt      2.192      1.636           -    182 for 7 epochs (--config.steps=7)
 
 2 LSTM layers of 128 over one-hot characters, RMSProp 2e-3 (alpha 0.95), times 0.97 an epoch from epoch 10 on, batch 50,
 windows of 50, gradients clamped to [-5, 5] element by element, weights U(-0.08, 0.08), forget bias 1, the state carried

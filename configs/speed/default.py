@@ -10,7 +10,7 @@ Measured, 2026-11-22, jax 0.10.2, 2 shared CPU cores, auto over reference (each 
     20x200x6x50          0.91   0.87   0.57
     32x100x64x128        0.68   0.86   0.93
     64x256x256x512       0.89   0.90   0.90
-    16x1024x768x768      0.48 (deferred beside it 0.58)
+    16x1024x768x768      0.48 (deferred, the same method, beside it 0.58: noise)
 Takes over 7 minutes there, most of it at the last shape, where GRU and vanilla were not timed.
 """
 
