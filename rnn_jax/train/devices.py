@@ -21,7 +21,7 @@ class Layout(NamedTuple):
     get: Callable[..., Any]  # placed state -> state with the shapes it had before put
     feed: Callable[..., Any]  # batch -> placed batch
     compile: Callable[..., Any]  # update(state, batch, mean) -> step(state, batch), donating the state
-    scalars: Callable[..., Any]  # a step's metrics, fetched: dict of floats
+    scalars: Callable[..., Any]  # a step's metrics, fetched: dict of floats, or of lists
 
 
 def layout(parallel, b) -> Layout:
@@ -86,4 +86,4 @@ def _pmapped(devices, b):
 
 
 def _floats(metrics):
-    return {k: float(v) for k, v in jax.device_get(metrics).items()}
+    return {k: np.asarray(v, np.float64).tolist() for k, v in jax.device_get(metrics).items()}

@@ -1,7 +1,8 @@
 """What a run says: metrics.jsonl (one object a line), TensorBoard events, and a progress bar or plain lines.
 
 A row is {"step", means of the training metrics since the last row, evaluation metrics, "steps_per_second", "seconds"}.
-Only the last two depend on the machine's mood: they are what a resumed run may differ in.
+Only the last two, and probe_seconds, depend on the machine's mood: they are what a resumed run may differ in. Where
+several models train at once a metric is a list; TensorBoard and the terminal show its mean.
 """
 
 import json
@@ -10,7 +11,16 @@ import sys
 import time
 from pathlib import Path
 
-TIMES = ("steps_per_second", "seconds")
+import numpy as np
+
+TIMES = ("steps_per_second", "seconds", "probe_seconds")
+
+
+def mean_of(value) -> float:
+    """A metric as one number: the mean over the models whose value is finite."""
+    values = np.asarray(value, np.float64)
+    finite = np.isfinite(values)
+    return float(np.mean(values[finite] if finite.any() else values))
 
 
 def read_rows(path) -> list[dict]:
@@ -76,8 +86,8 @@ class Log:
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
         for name, value in {**metrics, "steps_per_second": speed}.items():
-            self.board.add_scalar(name, value, step)
-        shown = "".join(f"{k} {v:.4g}  " for k, v in metrics.items())
+            self.board.add_scalar(name, mean_of(value), step)
+        shown = "".join(f"{k} {mean_of(v):.4g}  " for k, v in metrics.items())
         line = f"step {step}/{self.steps}  {shown}{speed:.3g} steps/s"
         if self.bar is None:
             print(line, flush=True)

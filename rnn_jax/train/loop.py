@@ -5,6 +5,9 @@ What one step is, with state = {params, opt_state, carry, step}:
     (value, (carry, metrics)), g = value_and_grad(loss)(params, carry, batch, fold_in(key(seed), step))
     params = params + optimizer(g)                     step = 1, 2, ..., config.steps
 
+With `seeds` that step is vmapped over as many models, model i with the key of config.seed + i: one program, and each
+model trains as a run of its own would.
+
 A run that is killed at any step and started again ends with the bits of one that was not: the checkpoint holds the
 whole state, the position in the data and the sums of the metrics that no row has reported yet.
 """
@@ -12,6 +15,8 @@ whole state, the position in the data and the sums of the metrics that no row ha
 import math
 import signal
 import threading
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +28,7 @@ import optax
 from rnn_jax.train import devices, optim
 from rnn_jax.train.checkpoints import Checkpoints, load_params
 from rnn_jax.train.errors import Interrupted, NotFinite, UserError
-from rnn_jax.train.log import Log
+from rnn_jax.train.log import Log, mean_of
 
 KEYS = ("seed", "steps", "log_every", "eval_every", "save_every", "keep", "parallel", "init_from", "optimizer")
 
@@ -50,16 +55,25 @@ def check(config):
     optim.build(config)
 
 
-def fit(config, workdir, *, params, loss, batches, carry=None, evaluate=None, probes=(), meta=None) -> Result:
+def fit(
+    config, workdir, *, params, loss=None, gradient=None, batches, carry=None, evaluate=None, until=None, probes=(),
+    probe_every=0, seeds=0, meta=None,
+) -> Result:  # fmt: skip
     """Trains to config.steps, from the newest checkpoint of `workdir` if there is one.
 
     loss:     (params, carry, batch, key) -> (scalar, (carry, metrics)); metrics a dict of scalars, averaged over the
               steps of a row beside train_loss and grad_norm (the norm before clipping)
+    gradient: in place of loss, what value_and_grad(loss, has_aux=True) would be: a gradient that is not that of a value
     batches:  an iterator with get_state and set_state (Grain's, or `train.generate`) over dicts of arrays [b ...]
     carry:    any pytree of [b ...] leaves, handed from one step to the next (the state of truncated BPTT); or None
     evaluate: params -> dict of floats, every config.eval_every steps (0: never) and at the end
+    until:    the rows of the log so far -> bool, asked after each evaluation: True ends the training there
     probes:   functions (params, carry, batch, key) -> dict of floats, called with what that step's loss is given, just
-              before the step, at the steps that are evaluated
+              before the step, every `probe_every` steps (0: at the steps that are evaluated). They change no number of
+              the training; what they cost stands in each row as probe_seconds, and is printed at the end.
+    seeds:    how many models train at once: the leaves of params and carry are [seeds ...], the loss is still that of
+              one, and every metric is a list [seeds]. All see the same batch: draw data of its own for each in the
+              loss, from its key. One device. A model whose loss stops being finite stays so; the others go on.
     meta:     JSON kept with each checkpoint, for `load_params` (a vocabulary)
 
     Reads of config: KEYS above; 0 for eval_every or save_every means only at the end. Raises NotFinite, Interrupted,
@@ -67,12 +81,11 @@ def fit(config, workdir, *, params, loss, batches, carry=None, evaluate=None, pr
     """
     check(config)
     optimizer = optim.build(config)
-    key = jax.random.key(config.seed)
     batches = batches if hasattr(batches, "__next__") else iter(batches)
+    gradient = gradient or jax.value_and_grad(loss, has_aux=True)
 
-    def update(state, batch, mean):
+    def update_one(state, batch, key, mean):
         step = state["step"] + 1
-        gradient = jax.value_and_grad(loss, has_aux=True)
         (value, (carry, metrics)), grads = gradient(
             state["params"], state["carry"], batch, jax.random.fold_in(key, step)
         )
@@ -83,13 +96,23 @@ def fit(config, workdir, *, params, loss, batches, carry=None, evaluate=None, pr
         params = optax.apply_updates(state["params"], updates)
         return {"params": params, "opt_state": opt_state, "carry": carry, "step": step}, metrics
 
+    key, start_optimizer = jax.random.key(config.seed), optimizer.init
+    update = lambda state, batch, mean: update_one(state, batch, key, mean)
+    if seeds:
+        keys = jnp.stack([jax.random.key(config.seed + i) for i in range(seeds)])
+        each = {"params": 0, "opt_state": 0, "carry": 0, "step": None}
+        start_optimizer = jax.vmap(optimizer.init)
+        update = lambda state, batch, mean: jax.vmap(
+            partial(update_one, mean=mean), in_axes=(each, None, 0), out_axes=(each, 0)
+        )(state, batch, keys)
+
     Path(workdir).mkdir(parents=True, exist_ok=True)
     with Checkpoints(workdir, config.keep) as checkpoints:
-        state = {"params": params, "opt_state": optimizer.init(params), "carry": carry, "step": jnp.int32(0)}
+        state = {"params": params, "opt_state": start_optimizer(params), "carry": carry, "step": jnp.int32(0)}
         # Copies, each leaf its own buffer: a step donates the state, and the caller's arrays must outlive it.
         state = jax.tree.map(lambda x: jnp.array(x, copy=True), state)
         saved = checkpoints.restore(state)
-        seen = {"sums": {}, "count": 0, "seconds": 0.0, "finite": None, "row": {}}
+        seen = {"sums": {}, "count": 0, "seconds": 0.0, "finite": None, "probes": 0.0, "ended": False}
         if saved:
             state, position, seen = saved[0], saved[1], saved[2]["seen"]
             _seek(batches, position, workdir)
@@ -97,13 +120,19 @@ def fit(config, workdir, *, params, loss, batches, carry=None, evaluate=None, pr
             state["params"] = load_params(config.init_from, state["params"])[0]
         start = int(state["step"])
         with Log(workdir, config.steps, start, seen["seconds"]) as log, Signals() as signals:
-            if start < config.steps:
-                run = _Run(config, log, checkpoints, signals, seen, meta or {})
-                state = run.steps(start, state, update, batches, evaluate, probes, key)
+            goes_on = start < config.steps and not seen["ended"]
+            if goes_on:
+                run = _Run(config, log, checkpoints, signals, seen, meta or {}, bool(seeds))
+                state = run.steps(start, state, update, batches, evaluate, until, probes, probe_every, key)
             rows = log.rows
-            seconds = log.seconds if start < config.steps else seen["seconds"]
+            seconds = log.seconds if goes_on else seen["seconds"]
     state = jax.device_put(state, jax.local_devices()[0])
-    return Result(state["params"], state["carry"], int(state["step"]), _summary(rows) | {"seconds": round(seconds, 3)})
+    times = {"seconds": round(seconds, 3)}
+    if probes:
+        times["probe_seconds"] = round(seen["probes"], 3)
+        share = seen["probes"] / max(seconds, 1e-9)
+        print(f"probes took {seen['probes']:.2f} s of {seconds:.2f} s ({share:.1%})", flush=True)
+    return Result(state["params"], state["carry"], int(state["step"]), _summary(rows) | times)
 
 
 class _Run(NamedTuple):
@@ -113,11 +142,12 @@ class _Run(NamedTuple):
     signals: "Signals"
     seen: dict  # sums and count of the metrics since the last row; the last finite (step, loss, norm); seconds
     meta: dict
+    seeds: bool
 
-    def steps(self, start, state, update, batches, evaluate, probes, key):
+    def steps(self, start, state, update, batches, evaluate, until, probes, probe_every, key):
         config, last = self.config, self.config.steps
         batch = self.take(batches, start + 1)
-        layout = devices.layout(config.parallel, _batch_size(batch))
+        layout = devices.layout(config.parallel, 1 if self.seeds else _batch_size(batch))
         state = layout.put(state)
         step = layout.compile(update, state)
         waiting = None  # metrics of the step before, fetched only when the next one is under way
@@ -125,23 +155,28 @@ class _Run(NamedTuple):
             if i > start + 1:
                 batch = self.take(batches, i)
             extra, evaluates = {}, i == last or _every(config.eval_every, i)
-            if evaluates and probes:
-                now = layout.get(state)
+            if probes and (_every(probe_every, i) if probe_every else evaluates):
+                now = jax.block_until_ready(layout.get(state))
+                began = time.monotonic()
                 for probe in probes:
-                    got = probe(now["params"], now["carry"], batch, jax.random.fold_in(key, i))
-                    extra |= {k: float(v) for k, v in got.items()}
+                    extra |= _plain(probe(now["params"], now["carry"], batch, jax.random.fold_in(key, i)))
+                extra["probe_seconds"] = time.monotonic() - began
+                self.seen["probes"] += extra["probe_seconds"]
             state, metrics = step(state, layout.feed(batch))
             if waiting:
                 self.absorb(i - 1, layout.scalars(waiting))
             waiting = metrics
             saves = i == last or _every(config.save_every, i) or self.signals.stop
-            if evaluates or saves or i == last:
+            if evaluates or saves or extra:
                 fetched, waiting = layout.scalars(waiting), None
-                if evaluates and evaluate and math.isfinite(fetched["train_loss"]):
-                    extra |= {k: float(v) for k, v in evaluate(layout.get(state)["params"]).items()}
+                if evaluates and evaluate and np.isfinite(fetched["train_loss"]).any():
+                    extra |= _plain(evaluate(layout.get(state)["params"]))
                 self.absorb(i, fetched, extra)
-            if saves:
+                self.seen["ended"] = bool(evaluates and until and until(self.log.rows))
+            if saves or self.seen["ended"]:
                 self.save(i, layout.get(state), batches)
+            if self.seen["ended"]:
+                break
             if self.signals.stop and i < last:
                 raise Interrupted(f"saved step {i} of {last}; the same command goes on from there")
         return layout.get(state)
@@ -155,23 +190,23 @@ class _Run(NamedTuple):
 
     def absorb(self, i, metrics, extra=None):
         """Adds step i's metrics to the sums; writes a row where one is due."""
-        seen, value = self.seen, metrics["train_loss"]
+        seen, value, norm = self.seen, mean_of(metrics["train_loss"]), mean_of(metrics["grad_norm"])
         if not math.isfinite(value):
-            self.fail(f"step {i}: the loss is {value}", metrics["grad_norm"])
-        seen["finite"] = [i, value, metrics["grad_norm"]]
-        seen["sums"] = {k: seen["sums"].get(k, 0.0) + v for k, v in metrics.items()}
+            self.fail(f"step {i}: the loss is {value}", norm)
+        seen["finite"] = [i, value, norm]
+        seen["sums"] = _plain({k: np.add(seen["sums"].get(k, 0.0), v) for k, v in metrics.items()})
         seen["count"] += 1
         self.log.tick(i, value)
         row = {}
         if i == self.config.steps or i % self.config.log_every == 0:
             names = dict.fromkeys(["train_loss", "grad_norm", *seen["sums"]])
-            row = {k: seen["sums"][k] / seen["count"] for k in names}
+            row = _plain({k: np.divide(seen["sums"][k], seen["count"]) for k in names})
             seen["sums"], seen["count"] = {}, 0
         if row or extra:
             self.log.row(i, row | (extra or {}), quiet=not extra)
 
     def save(self, i, state, batches):
-        if not _finite(state):
+        if not self.seeds and not _finite(state):
             self.fail(f"after step {i} the parameters are not finite", self.seen["finite"][2])
         position = batches.get_state()
         position = {"bytes": position.decode()} if isinstance(position, bytes) else position
@@ -215,11 +250,16 @@ def _every(n, i):
     return n > 0 and i % n == 0
 
 
+def _plain(values):
+    """As JSON has them: floats, and lists where there is a value for each of several models."""
+    return {k: np.asarray(v, np.float64).tolist() for k, v in values.items()}
+
+
 def _batch_size(batch):
     sizes = {name: x.shape[0] for name, x in batch.items() if np.ndim(x)}
-    if len(set(sizes.values())) != 1:
+    if len(set(sizes.values())) > 1:
         raise ValueError(f"a batch is a dict of arrays that share a leading axis b; got {sizes}")
-    return next(iter(sizes.values()))
+    return next(iter(sizes.values()), 1)  # an empty batch: the loss draws its data from its key
 
 
 def _same(part, before, after):
@@ -262,5 +302,5 @@ def _summary(rows):
     for row in rows:
         out |= {k: v for k, v in row.items() if k != "step"}
     for k in [k for k in out if k.endswith("loss") and k != "train_loss"]:
-        out[f"best_{k}"] = min(row[k] for row in rows if k in row)
+        out[f"best_{k}"] = np.fmin.reduce([row[k] for row in rows if k in row]).tolist()
     return out
