@@ -141,6 +141,16 @@ def _names_inside(eqn):
             yield from _names_inside(e)
 
 
+def visible_names(jaxpr: core.Jaxpr):
+    """The names that `flatten` finds in a jaxpr, in order: those that can be collected and tapped."""
+    for eqn in jaxpr.eqns:
+        kind = eqn.primitive.name
+        if kind == "name":
+            yield eqn.params["name"]
+        elif kind in INLINED and not _sharded(eqn):
+            yield from visible_names(eqn.params[INLINED[kind]].jaxpr)
+
+
 def _listed(names):
     return ", ".join(sorted(names)) or "none; write name(value, 'h') in the step"
 

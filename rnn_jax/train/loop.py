@@ -82,7 +82,10 @@ def fit(
     check(config)
     optimizer = optim.build(config)
     batches = batches if hasattr(batches, "__next__") else iter(batches)
-    gradient = gradient or jax.value_and_grad(loss, has_aux=True)
+    if gradient is None:
+        if loss is None:
+            raise ValueError("fit: give a loss, or a gradient in its place")
+        gradient = jax.value_and_grad(loss, has_aux=True)
 
     def update_one(state, batch, key, mean):
         step = state["step"] + 1
