@@ -58,13 +58,13 @@ def step(params, x, _):
 
 
 def energy(params, config):
-    x, _ = scan(step, params, jnp.asarray(0.5, params.dtype), length=config.unroll)
+    x = scan(step, params, jnp.asarray(0.5, params.dtype), length=config.unroll)[0]
     return (sigmoid(x) - 0.7) ** 2
 
 
 def surface(config):
     """(w, b, E, |dE/d(w, b)|) on the grid: [w], [b], [w b], [w b]."""
-    w, b = (np.linspace(*window, points) for window, points in zip((config.w, config.b), config.grid, strict=True))
+    w, b = (np.linspace(low, high, n) for (low, high), n in zip((config.w, config.b), config.grid, strict=True))
     points = jnp.stack(jnp.meshgrid(w, b, indexing="ij"), axis=-1).reshape(-1, 2)
     error, gradient = jax.jit(jax.vmap(jax.value_and_grad(lambda p: energy(p, config))))(points)
     shape = len(w), len(b)
@@ -95,7 +95,7 @@ def inside(config, points):
 def robustness(config):
     """The same verdicts from a grid of starts over the window: one start proves little."""
     windows = zip((config.w, config.b), config.starts, strict=True)
-    inner = [np.linspace(*window, count + 2)[1:-1] for window, count in windows]
+    inner = [np.linspace(low, high, count + 2)[1:-1] for (low, high), count in windows]
     starts = jnp.stack(jnp.meshgrid(*inner, indexing="ij"), axis=-1).reshape(-1, 2)
     clipped, free = (np.asarray(descend(config, starts, clip)) for clip in ("norm", "none"))
     ends = np.asarray(jax.vmap(lambda p: energy(p, config))(jnp.asarray(clipped[:, -1])))
@@ -109,26 +109,42 @@ def robustness(config):
 
 
 def draw_map(config, w, b, error, norm, paths, path):
-    figure, grid = plots.panels(height=5.6, title=f"One unit, {config.unroll} steps: the wall, and gradient descent")
+    figure, grid = plots.panels(height=6, title=f"One unit, {config.unroll} steps: the wall, and gradient descent")
     axes = grid[0, 0]
-    image = axes.pcolormesh(b, w, np.log10(np.maximum(norm, 1e-6)), vmin=-3, vmax=3.5, cmap="magma", rasterized=True)
-    pictures.powers(figure.colorbar(image, ax=axes, label="gradient norm $|dE/d(w, b)|$", extend="min").ax.yaxis)
-    axes.grid(False)
-    axes.set(xlim=config.b, ylim=config.w, xlabel="bias $b$", ylabel="weight $w$")
-    i, j = np.unravel_index(np.argmax(norm), norm.shape)
-    axes.annotate(f"largest on the grid: {norm[i, j]:.0f}", (b[j], w[i]), (0.04, 0.5), textcoords="axes fraction",
-                  color="white", arrowprops={"arrowstyle": "->", "color": "white"})  # fmt: skip
     clipped, last = paths["norm"], first_outside(config, paths["none"])
-    free = paths["none"][: last + 1]
-    axes.plot(
-        clipped[:, 1], clipped[:, 0], "-", color="lime", linewidth=1, label=f"norm clipped to {config.threshold:g}"
-    )
-    axes.plot(free[:, 1], free[:, 0], "o-", color="deepskyblue", linewidth=2.5, markersize=5,
-              label=f"unclipped: thrown out at update {last}")  # fmt: skip
-    axes.plot(*config.start[::-1], "wo", markersize=9, markeredgecolor="black", label="start")
-    axes.plot(*clipped[-1][::-1], "*", color="lime", markersize=14, markeredgecolor="black", label="end, clipped")
+    zoom = axes.inset_axes((0.56, 0.53, 0.42, 0.44))
+    for ax, shown in ((axes, widest(norm)), (zoom, norm)):
+        image = ax.pcolormesh(b, w, np.log10(np.maximum(shown, 1e-6)), vmin=-3, vmax=3.5, cmap="magma", rasterized=True)
+        ax.plot(clipped[:, 1], clipped[:, 0], "-", color="lime", linewidth=1, label="norm clipped: stays")
+        free = clip_to_window(config, paths["none"][: last + 1])
+        ax.plot(free[:, 1], free[:, 0], "o-", color="deepskyblue", linewidth=2, markersize=4, label="unclipped")
+        ax.plot(*config.start[::-1], "wo", markersize=9, markeredgecolor="black", label="start")
+        ax.plot(*clipped[-1][::-1], "*", color="lime", markersize=14, markeredgecolor="black", label="end, clipped")
+        ax.grid(False)
+    pictures.powers(figure.colorbar(image, ax=axes, label="gradient norm $|dE/d(w, b)|$", extend="min").ax.yaxis)
+    axes.set(xlim=config.b, ylim=config.w, xlabel="bias $b$", ylabel="weight $w$")
+    (w0, b0), (w1, b1) = clipped.min(axis=0) - 0.05, clipped.max(axis=0) + 0.05
+    zoom.set(xlim=(b0, b1), ylim=(w0, w1), xticks=[], yticks=[])
+    for spine in zoom.spines.values():
+        spine.set(color="white", visible=True)
+    axes.indicate_inset_zoom(zoom, edgecolor="white")
+    i, j = np.unravel_index(np.argmax(norm), norm.shape)
+    arrow = {"arrowstyle": "->", "color": "white"}
+    axes.annotate(f"largest on the grid: {norm[i, j]:.0f}", (b[j], w[i]), (0.03, 0.45), textcoords="axes fraction",
+                  color="white", arrowprops=arrow)  # fmt: skip
+    if last < len(paths["none"]) - 1:
+        to_w, to_b = paths["none"][last]
+        axes.annotate(f"update {last}: to ({to_w:.1f}, {to_b:.1f})", free[-1][::-1], (0.68, 0.12), color="deepskyblue",
+                      textcoords="axes fraction", arrowprops=arrow | {"color": "deepskyblue"})  # fmt: skip
     axes.legend(loc="lower left", fontsize="small")
     plots.save(figure, path)
+
+
+def widest(norm):
+    """The largest of each point and its eight neighbours: drawn, the wall is thinner than a dot."""
+    padded = np.pad(norm, 1, mode="edge")
+    rows, columns = norm.shape
+    return np.max([padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)], axis=0)
 
 
 def first_outside(config, points):
@@ -144,12 +160,14 @@ def draw_surface(config, w, b, error, paths, path):
     look = {"cmap": "viridis", "alpha": 0.75, "linewidth": 0, "antialiased": False, "rcount": 250, "ccount": 250}
     axes.plot_surface(*np.meshgrid(b[::skip], w[::skip]), error[::skip, ::skip], **look)
     last = first_outside(config, paths["none"])
-    for clip, colour, label in (("norm", "lime", "norm clipped"), ("none", "red", "unclipped: leaves the picture")):
+    for clip, colour, label in (("norm", "lime", "norm clipped"), ("none", "red", "unclipped: leaves the window")):
         points = paths[clip] if clip == "norm" else paths[clip][: last + 1]
         heights = np.array([(sigmoid_numpy(unrolled(p, config)) - 0.7) ** 2 for p in points]) + 0.004
         if clip == "none":  # the last leg only up to the edge of the window
-            points, heights = clip_to_window(config, points), np.append(heights[:-1], heights[-2])
+            points = clip_to_window(config, points)
+            heights[-1] = error[-1, -1] + 0.004 if last < len(paths[clip]) - 1 else heights[-1]
         axes.plot(points[:, 1], points[:, 0], heights, ".-", color=colour, label=label, zorder=10, markersize=5)
+    axes.plot(*config.start[::-1], heights[0], "wo", markersize=8, markeredgecolor="black", label="start", zorder=11)
     axes.set(xlabel="bias $b$", ylabel="weight $w$", zlabel="error $E$", zlim=(0, 0.5))
     axes.view_init(elev=38, azim=-65)
     axes.legend(loc="upper left")
@@ -160,6 +178,8 @@ def clip_to_window(config, points):
     """The path with its last point, which lies outside, pulled back along the last leg to the window's edge."""
     low, high = (np.array([config.w[i], config.b[i]]) for i in (0, 1))
     a, leg = points[-2], points[-1] - points[-2]
+    if inside(config, points[-1]):
+        return points
     with np.errstate(divide="ignore"):
         reach = np.where(leg > 0, (high - a) / leg, np.where(leg < 0, (low - a) / leg, np.inf)).min()
     return np.vstack([points[:-1], a + min(1.0, reach) * leg])
@@ -184,8 +204,8 @@ def check(config):
         if len(config[key]) != 2 or min(config[key]) < least:
             raise ValueError(f"config.{key}={config[key]}: want two counts of at least {least}, of w and of b")
     for key in ("rate", "threshold", "solved"):
-        if not config[key] > 0:
-            raise ValueError(f"config.{key}={config[key]}: want a number above 0")
+        if not 0 < config[key] < np.inf:
+            raise ValueError(f"config.{key}={config[key]}: want a finite number above 0")
     for key in ("unroll", "steps"):
         if config[key] < 1:
             raise ValueError(f"config.{key}={config[key]}: want at least 1")

@@ -62,7 +62,8 @@ def test_the_last_leg_ends_at_the_edge_of_the_window():
     [
         ("--config.grid=(1, 10)", "two counts of at least 2"),
         ("--config.b=(-1.0, -4.0)", "low < high"),
-        ("--config.threshold=0.0", "config.threshold=0.0: want a number above 0"),
+        ("--config.threshold=0.0", "config.threshold=0.0: want a finite number above 0"),
+        ("--config.rate=inf", "config.rate=inf: want a finite number above 0"),
         ("--config.steps=0", "config.steps=0: want at least 1"),
         ("--config.start=(9.0, 0.0)", "want (w, b) inside the window"),
     ],
