@@ -246,7 +246,7 @@ def draw(config, measured, path):
     panels[1].set_yscale("log")
     panels[1].plot([], [], "k-", label="at initialisation")
     panels[1].plot([], [], "k--", linewidth=1, label="trained by full BPTT")
-    panels[1].legend(handles=panels[1].get_lines()[-2:], fontsize=7, frameon=False)
+    panels[1].legend(handles=panels[1].get_lines()[-2:], fontsize=7, loc="lower left", edgecolor="none", framealpha=1)
     panels[0].axhline(1 / config.symbols, color="0.6", linestyle="--", label="chance")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)

@@ -25,6 +25,8 @@ def get_config() -> Any:
     config.cells = ("lstm", "gru", "vanilla")
     config.shapes = ("64x256x256x512", "32x100x64x128", "20x200x6x50", "16x1024x768x768")  # b x t x n x d
     config.methods = ("reference", "deferred", "auto")
+    config.seeds = 20  # networks trained together, at seed_shapes
+    config.seed_shapes = ("20x50x6x50", "20x200x6x50")
     config.repeats = 21  # of each method at each shape, in turn
     config.seconds_per_shape = 25.0  # fewer repeats, at least 5, where they would take longer
     return config

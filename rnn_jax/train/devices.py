@@ -85,5 +85,16 @@ def _pmapped(devices, b):
     return Layout(n, put, get, lambda batch: jax.tree.map(cut, batch), compile, scalars)
 
 
+def over_models(f, models, at_once=None):
+    """f of each model of a tree [models ...], all in one program: vmapped, `at_once` at a time.
+
+    at_once: all, but 4 on a CPU: what the backward pass keeps of more than a few small networks no longer fits the
+    caches, and a program for twenty at once is slower than twenty runs in turn (`python -m experiments.speed`).
+    """
+    if at_once is None and jax.default_backend() == "cpu":
+        at_once = 4
+    return jax.lax.map(f, models, batch_size=at_once) if at_once else jax.vmap(f)(models)
+
+
 def _floats(metrics):
     return {k: np.asarray(v, np.float64).tolist() for k, v in jax.device_get(metrics).items()}

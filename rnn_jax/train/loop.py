@@ -5,8 +5,8 @@ What one step is, with state = {params, opt_state, carry, step}:
     (value, (carry, metrics)), g = value_and_grad(loss)(params, carry, batch, fold_in(key(seed), step))
     params = params + optimizer(g)                     step = 1, 2, ..., config.steps
 
-With `seeds` that step is vmapped over as many models, model i with the key of config.seed + i: one program, and each
-model trains as a run of its own would.
+With `seeds` that step is vmapped over as many models, model i with the key of config.seed + i: one program
+(`devices.over_models`), and each model trains as a run of its own would.
 
 A run that is killed at any step and started again ends with the bits of one that was not: the checkpoint holds the
 whole state, the position in the data and the sums of the metrics that no row has reported yet.
@@ -16,7 +16,6 @@ import math
 import signal
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,15 +98,22 @@ def fit(
         params = optax.apply_updates(state["params"], updates)
         return {"params": params, "opt_state": opt_state, "carry": carry, "step": step}, metrics
 
-    key, start_optimizer = jax.random.key(config.seed), optimizer.init
-    update = lambda state, batch, mean: update_one(state, batch, key, mean)
-    if seeds:
+    key = jax.random.key(config.seed)
+    start_optimizer = jax.vmap(optimizer.init) if seeds else optimizer.init
+
+    def update_alone(state, batch, mean):
+        return update_one(state, batch, key, mean)
+
+    def update_many(state, batch, mean):
+        step, models = state["step"], {k: v for k, v in state.items() if k != "step"}
+
+        def one(model_and_key):
+            new, metrics = update_one(model_and_key[0] | {"step": step}, batch, model_and_key[1], mean)
+            return {k: new[k] for k in models}, metrics
+
         keys = jnp.stack([jax.random.key(config.seed + i) for i in range(seeds)])
-        each = {"params": 0, "opt_state": 0, "carry": 0, "step": None}
-        start_optimizer = jax.vmap(optimizer.init)
-        update = lambda state, batch, mean: jax.vmap(
-            partial(update_one, mean=mean), in_axes=(each, None, 0), out_axes=(each, 0)
-        )(state, batch, keys)
+        models, metrics = devices.over_models(one, (models, keys))
+        return models | {"step": step + 1}, metrics
 
     Path(workdir).mkdir(parents=True, exist_ok=True)
     with Checkpoints(workdir, config.keep) as checkpoints:
@@ -126,6 +132,7 @@ def fit(
             goes_on = start < config.steps and not seen["ended"]
             if goes_on:
                 run = _Run(config, log, checkpoints, signals, seen, meta or {}, bool(seeds))
+                update = update_many if seeds else update_alone
                 state = run.steps(start, state, update, batches, evaluate, until, probes, probe_every, key)
             rows = log.rows
             seconds = log.seconds if goes_on else seen["seconds"]
