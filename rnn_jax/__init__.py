@@ -1,8 +1,8 @@
 """rnn_jax: a cell is one pure function, and everything else is a transformation of that function."""
 
-from rnn_jax import bptt, cells
+from rnn_jax import bptt, cells, gradients, tasks, truncated
 from rnn_jax.checking import check, explain
 from rnn_jax.scan import METHODS, scan
 
-__all__ = ["METHODS", "bptt", "cells", "check", "explain", "scan"]
+__all__ = ["METHODS", "bptt", "cells", "check", "explain", "gradients", "scan", "tasks", "truncated"]
 __version__ = "0.1.0"

@@ -82,10 +82,14 @@ def readme():
     return (ROOT / "README.md").read_text()
 
 
-def test_the_readme_s_cell_runs():
-    (block,) = re.findall(r"```python\n(.*?)```", readme(), re.DOTALL)[:1]
+def test_the_readme_s_cell_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    block, report = re.findall(r"```python\n(.*?)```", readme(), re.DOTALL)
     scope: dict = {}
     exec(block, scope)
+    exec(report, scope)
+    said = re.search(r"# (Gradients .* steps\.)", report)
+    assert said and said[1] in capsys.readouterr().out and (tmp_path / "runs/report/report.html").exists()
     step = scope["step"]
     lines = block[block.index("def step") :].split("\n\n")[0].strip().splitlines()
     assert callable(step) and len(lines) <= 15

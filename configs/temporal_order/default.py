@@ -1,4 +1,24 @@
-"""Temporal order, smart tanh: T = 20, 50, 100."""
+"""Temporal order, smart tanh: gradient descent (sgd), clipped (c), clipped with Omega (cr), at T = 20, 50, 100.
+
+    python -m experiments.temporal_order              about 1 hour (2 shared CPU cores, jax 0.10.2, 2026-11-22)
+
+Settings of Pascanu, Mikolov & Bengio (2013) and of their code: 6 symbols, 4 classes, 50 units, batch 20, rate 0.01,
+threshold 1 on the global norm, alpha 2, success at under 1 % error on 10,000 sequences. They train up to 5e6 updates on
+lengths of 50 to 200, and report SGD-CR at 100 % up to 200; here each length is trained alone, for 1e5 updates at most.
+
+Published: SGD fails past about 20, SGD-C solves part, SGD-CR all (5 seeds). Measured 2026-11-22, 5 seeds, of which
+succeed, and updates of the slowest that does:
+
+    T        sgd             c               cr
+    20       5 (3,000)       5 (6,000)       5 (3,000)
+    50       0               2 (27,000)      5 (26,000)
+    100      0               3 (92,000)      5 (32,000)
+
+SGD is at chance (75 %) from T = 50 on at its last update, though before that single seeds touch 50 to 74 %.
+A success counts once it is reached: gradient descent at this rate may lose it again later.
+
+Longer, and other initialisations: configs/temporal_order/long.py, --config.init=basic_tanh or sigmoid.
+"""
 
 from typing import Any
 

@@ -137,7 +137,8 @@ def jacobian_product_log10singular(
     (_, P, exponent), R = state.over_time(body, start)
 
     def factor(Q, R):
-        return jnp.linalg.qr(_mul(R.swapaxes(-1, -2), Q))
+        Q, R = jnp.linalg.qr(_mul(R.swapaxes(-1, -2), Q))
+        return Q, R  # a plain pair, as scan wants it on every JAX
 
     def sweep(_, R):  # the transposed product begins at its other end
         R = lax.scan(factor, state.eye(), R, reverse=True)[1]

@@ -142,7 +142,7 @@ def _words(found, t):
             out.append(f"Gradients shrink by {factor:.2g} a step; half-life {math.log(2) / -rate:.1f} steps.")
         else:
             out.append(f"Gradients grow by {factor:.3g} a step; they double every {math.log(2) / rate:.1f} steps.")
-        far = f"{n['farthest']} steps back their size is $10^{{{n['log10_farthest']:.1f}}}$ of that at the loss"
+        far = f"{n['farthest']} steps back their size is 10^{n['log10_farthest']:.1f} of that at the loss"
         if n["lag_of_one_percent"]:
             far += f"; it falls below 1 % after {n['lag_of_one_percent']} steps"
         out.append(far[0].upper() + far[1:] + ".")
@@ -155,8 +155,8 @@ def _words(found, t):
         out.append(f"{k}: spectral radius {radius}; largest singular value {n[f'sigma_max/{k}']:.3g}.")
     if "largest_lyapunov" in n:
         value = n["largest_lyapunov"]
-        kind = "nearby states part (chaos)" if value > 0.01 else "they converge" if value < -0.01 else "they keep apart"
-        out.append(f"The largest Lyapunov exponent over {t} steps is {value:.3g} nats a step: {kind}.")
+        kind = "part (chaos)" if value > 0.01 else "converge" if value < -0.01 else "keep their distance"
+        out.append(f"The largest Lyapunov exponent over {t} steps is {value:.3g} nats a step: nearby states {kind}.")
     for k, ends in ((k.removeprefix("saturation/"), v) for k, v in n.items() if k.startswith("saturation/")):
         out.append(f"{k.replace('_', ' ')}: {ends['low']:.0%} near its low end, {ends['high']:.0%} near its high end.")
     return out
@@ -217,9 +217,6 @@ STYLE = (
 
 
 def _page(title, words, notes, figures):
-    def plain(text):
-        return html.escape(text.replace("$", "").replace("{", "").replace("}", ""))
-
     def picture(name, path):
         data = base64.b64encode(path.read_bytes()).decode()
         caption = CAPTIONS[name]
@@ -228,7 +225,7 @@ def _page(title, words, notes, figures):
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         )
 
-    items = "".join(f"<li>{plain(w)}</li>" for w in words)
+    items = "".join(f"<li>{html.escape(w)}</li>" for w in words)
     missing = "".join(f'<p class="note">Not shown: {html.escape(n)}</p>' for n in notes)
     shown = "".join(picture(name, path) for name, path in figures.items())
     head = f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
