@@ -219,9 +219,7 @@ def leaky(params, h, x):  # h [b d], x [b n]; after Jaeger et al., 2007, with a 
 d, draw = WIDTH, jax.random.normal
 mine = {"wa": draw(keys[0], (3, d)), "ba": jnp.full(d, -2.0), "wx": draw(keys[1], (3, d))}
 mine["wh"] = 0.9 * initializers.orthogonal()(keys[2], (d, d))
-seen = gradients.report(
-    leaky, mine, drive, lambda ys: jnp.mean(ys[-1] ** 2), workdir / "report", carry=jnp.zeros((8, d))
-)
+seen = gradients.report(leaky, mine, drive, lambda ys: jnp.mean(ys**2), workdir / "report", carry=jnp.zeros((8, d)))
 print("\n".join(seen.words), f"\n\n{seen.path}")
 
 # %%

@@ -47,11 +47,14 @@ def lag(axes, log10, *, products=None, bound=None, label="gradient of $E_t$, med
 
 
 def heat(axes, log10, *, decades=20):
-    """The matrix log10 ||dE_t/dh_k|| as colours; what is more than `decades` below the largest looks alike."""
+    """The matrix log10 ||dE_t/dh_k|| as colours, from the first step that has a loss on; what is more than `decades`
+    below the largest looks alike."""
     log10 = np.asarray(log10, float)
+    log10 = log10[np.argmax(np.isfinite(log10).any(axis=1)) :]
     shown = np.where(np.isfinite(log10), log10, np.nan)
     top = np.nanmax(shown) if np.isfinite(shown).any() else 0.0
     extent = (-0.5, log10.shape[1] - 0.5, log10.shape[1] - 0.5, log10.shape[1] - len(log10) - 0.5)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     image = axes.imshow(shown, extent=extent, aspect="auto", vmin=max(np.nanmin(shown, initial=top), top - decades),
                         interpolation="nearest", vmax=top)  # fmt: skip
     axes.grid(False)
