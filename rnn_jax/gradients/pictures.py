@@ -1,7 +1,7 @@
 """The pictures of the gradient laboratory, each drawn on axes that you give. Sizes are log10, drawn as powers."""
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from rnn_jax.plots import band
 
@@ -54,7 +54,7 @@ def heat(axes, log10, *, decades=20):
     shown = np.where(np.isfinite(log10), log10, np.nan)
     top = np.nanmax(shown) if np.isfinite(shown).any() else 0.0
     extent = (-0.5, log10.shape[1] - 0.5, log10.shape[1] - 0.5, log10.shape[1] - len(log10) - 0.5)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True) if len(log10) > 1 else FixedLocator([log10.shape[1] - 1]))
     image = axes.imshow(shown, extent=extent, aspect="auto", vmin=max(np.nanmin(shown, initial=top), top - decades),
                         interpolation="nearest", vmax=top)  # fmt: skip
     axes.grid(False)
