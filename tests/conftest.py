@@ -18,6 +18,14 @@ def x64():
     jax.config.update("jax_enable_x64", before)
 
 
+@pytest.fixture
+def quick_compilation():
+    """For tests that are many small compilations: XLA's optimisations would cost more than they save."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def data_root():
     """The folder of real data (RNN_JAX_DATA, or shared/data beside the repository)."""

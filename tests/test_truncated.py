@@ -10,6 +10,8 @@ from jax import lax
 
 from rnn_jax import cells, scan, truncated
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 pytestmark = pytest.mark.usefixtures("x64")
 T, B, N, D = 12, 2, 3, 4
 CELLS = {"vanilla": cells.vanilla(), "lstm": cells.lstm(), "gru": cells.gru()}

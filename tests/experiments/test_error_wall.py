@@ -6,18 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from front_door import call
 
 from configs.error_wall.default import get_config
 from experiments import error_wall
 from rnn_jax.bptt import numeric_gradient
-from rnn_jax.train import cli
 
 
 def run(workdir, capsys, *argv):
-    """(exit code, stderr)."""
-    with pytest.raises(SystemExit) as stop:
-        cli.run(error_wall.main, study="error_wall", check=error_wall.check, argv=[f"--workdir={workdir}", *argv])
-    return stop.value.code, capsys.readouterr().err
+    code, _, err = call(error_wall, workdir, capsys, *argv)
+    return code, err
 
 
 def test_the_figures_of_the_full_grid(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""The figures of the README's table, run in full: `make test-slow` (about 20 minutes on 2 CPU cores)."""
+"""The figures of the README's table, run in full: `make test-slow` (about 35 minutes on 2 CPU cores)."""
 
 import json
 import os
@@ -46,3 +46,32 @@ def test_speed_against_plain_autodiff(tmp_path):
             assert found[f"deferred_over_reference/{cell}/{shape}"] <= 1.2
     large = results("speed", tmp_path / "large", "--config.shapes=('16x1024x768x768',)", "--config.cells=('lstm',)")
     assert large["deferred_over_reference/lstm/16x1024x768x768"] <= 1 / 1.4
+
+
+def test_gradient_flow(tmp_path):
+    found = results("gradient_flow", tmp_path / "w")
+    assert found["log10_slope_error_max"] <= 0.002 and found["immediate_partials_error_max"] <= 1e-10
+    assert -61 < found["log10_norm_rho0.5_lag200"] < -59
+    assert found["accuracy_clipping/by norm 1"] > 0.9 > found["accuracy_clipping/unclipped"]
+
+
+def test_temporal_order_of_length_50(tmp_path):
+    found = results("temporal_order", tmp_path / "w", "--config.lengths=(20, 50)")
+    for t in (20, 50):
+        rates = [found[f"success_{method}_{t}"] for method in ("cr", "c", "sgd")]
+        assert rates[0] >= 0.8 and rates[0] >= rates[1] - 0.2 >= rates[2] - 0.4  # within one seed each
+    assert found["success_sgd_50"] <= 0.2
+
+
+def test_truncated_gradients(tmp_path):
+    found = results("truncation", tmp_path / "w")
+    assert found["equals_full_bptt_error"] <= 1e-12
+    for kind in ("chunks", "windows", "last"):
+        means = {k: sum(found[f"accuracy_{kind}_{k}"]) / found["seeds"] for k in (4, 8, 16, 20, 40)}
+        assert max(means[k] for k in (4, 8, 16)) < 0.9 < min(means[20], means[40])
+
+
+def test_twenty_networks_in_one_program(tmp_path):
+    found = results("speed", tmp_path / "w", "--config=configs/speed/seeds.py")
+    for shape in ("20x50x6x50", "20x200x6x50"):
+        assert found[f"seeds_over_one/vanilla/{shape}"] <= 12 and found[f"seeds_over_in_turn/vanilla/{shape}"] < 1

@@ -3,26 +3,17 @@
 import json
 
 import pytest
+from front_door import call
 
 from configs.gradient_check.default import get_config
 from experiments import gradient_check
 from rnn_jax import bptt
-from rnn_jax.train import cli
 
 pytestmark = pytest.mark.usefixtures("x64")  # main turns float64 on; the fixture turns it off again
 
 
 def run(workdir, capsys, cell, *argv):
-    """(exit code, stdout, stderr) of one small cell."""
-    small = {"t": 6, "b": 3, "n": 2, "d": 3, "cells": f"('{cell}',)"}
-    sizes = [f"--config.{k}={v}" for k, v in small.items()]
-    with pytest.raises(SystemExit) as stop:
-        cli.run(
-            gradient_check.main, study="gradient_check", check=gradient_check.check,
-            argv=[f"--workdir={workdir}", *sizes, *argv],
-        )  # fmt: skip
-    out = capsys.readouterr()
-    return stop.value.code, out.out, out.err
+    return call(gradient_check, workdir, capsys, *argv, t=6, b=3, n=2, d=3, cells=f"('{cell}',)")
 
 
 def test_results_are_within_the_limits(tmp_path, capsys):

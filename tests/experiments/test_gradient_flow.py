@@ -5,26 +5,20 @@ import json
 import jax
 import numpy as np
 import pytest
+from front_door import call
 
 from configs.gradient_flow.default import get_config
 from experiments import gradient_flow
 from rnn_jax import train
-from rnn_jax.train import cli
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 SMALL = {"width": 8, "seeds": 2, "batch": 4, "steps": 12, "log_every": 6, "probe_every": 6, "task.lag": 3}
 FEW = {"scales": (0.5, 1.0), "cells": ("tanh", "gru"), "train_cells": ("tanh",)}
 
 
 def run(workdir, capsys, *argv):
-    """(exit code, stdout, stderr)."""
-    sizes = [f"--config.{k}={v}" for k, v in (SMALL | FEW).items()]
-    with pytest.raises(SystemExit) as stop:
-        cli.run(
-            gradient_flow.main, study="gradient_flow", check=gradient_flow.check,
-            argv=[f"--workdir={workdir}", *sizes, *argv],
-        )  # fmt: skip
-    out = capsys.readouterr()
-    return stop.value.code, out.out, out.err
+    return call(gradient_flow, workdir, capsys, *argv, **SMALL | FEW)
 
 
 def test_at_initialisation(tmp_path, capsys):

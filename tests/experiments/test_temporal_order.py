@@ -6,24 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from front_door import call
 
 from experiments import temporal_order
 from rnn_jax import train
-from rnn_jax.train import cli
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 SMALL = {"lengths": (10,), "width": 8, "seeds": 2, "batch": 4, "steps": 20, "log_every": 10, "eval_every": 10}
 
 
 def run(workdir, capsys, *argv):
-    """(exit code, stdout, stderr)."""
-    sizes = [f"--config.{k}={v}" for k, v in (SMALL | {"fresh": 1000}).items()]
-    with pytest.raises(SystemExit) as stop:
-        cli.run(
-            temporal_order.main, study="temporal_order", check=temporal_order.check,
-            argv=[f"--workdir={workdir}", *sizes, *argv],
-        )  # fmt: skip
-    out = capsys.readouterr()
-    return stop.value.code, out.out, out.err
+    return call(temporal_order, workdir, capsys, *argv, **SMALL, fresh=1000)
 
 
 def test_results_hold_every_length_and_method(tmp_path, capsys):

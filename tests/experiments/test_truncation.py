@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from front_door import call
 
 from experiments import truncation
-from rnn_jax.train import cli
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 TINY = {
     "seeds": 2, "width": 4, "batch": 2, "fresh": 4, "trials": 2, "lag": 3, "k": "(4,)", "k1": 2, "repeats": 2,
@@ -15,12 +17,8 @@ TINY = {
 
 
 def run(workdir, capsys, **changed):
-    flags = [f"--config.{k}={v}" for k, v in (TINY | changed).items()]
-    with pytest.raises(SystemExit) as stop:
-        cli.run(
-            truncation.main, study="truncation", check=truncation.check, argv=[f"--workdir={workdir}", *flags]
-        )  # fmt: skip
-    return stop.value.code, capsys.readouterr().err
+    code, _, err = call(truncation, workdir, capsys, **TINY | changed)
+    return code, err
 
 
 def test_every_result_is_there(tmp_path, capsys):

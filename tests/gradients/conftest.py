@@ -1,11 +1,8 @@
-"""These tests are many small compilations: XLA's optimisations would cost more than they save."""
+"""All tests here are many small compilations."""
 
-import jax
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def quick_compilation():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def quickly(quick_compilation):
+    del quick_compilation
