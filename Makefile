@@ -22,7 +22,7 @@ lint: .venv/installed-test
 
 # The core on the oldest supported JAX (Colab's) and on the newest, each in its own environment.
 CORE := tests/test_scan.py tests/test_nn.py tests/test_data_parallel.py tests/cells tests/test_checking.py \
-	tests/gradients/test_flow.py tests/gradients/test_jacobians.py tests/gradients/test_spectra.py
+	tests/gradients/test_flow.py tests/gradients/test_jacobians.py
 compat:
 	PYTHON=$(PYTHON) sh compat.sh $(CORE)
 

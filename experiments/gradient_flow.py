@@ -8,7 +8,8 @@ the range over seeds.
     linear      ||dh_t/dh_0|| of the tanh network at h = 0, x = 0, against spectral_radius^t; the same, driven by noise
     partials    the sum form of BPTT: immediate partials add up to autodiff's gradient, for every cell, in float64
     initial     the gradient of a loss at the last step against the lag, cells x recurrent scales, untrained
-    training    the memory task: what the gradient's reach, the spectral radius and the gates do while it is learned
+    training    the memory task: what the gradient's reach, the recurrent matrices' eigenvalues and singular values, and
+                the gates do while it is learned (figures training and eigenvalues)
     clipping    the history of the gradient's norm, unclipped, clipped by value and by norm
     optimizers  SGD, momentum, Adagrad, RMSProp, Adam        inits   Glorot, He, orthogonal, identity
 
@@ -184,7 +185,26 @@ def training(config, workdir):
     bar = figure.colorbar(images[0], ax=list(axes[1]), extend="both", label=r"$\|\partial E_T/\partial h_{T-l}\|$")
     pictures.powers(bar.ax.yaxis)
     plots.save(figure, workdir / "figures/training.png")
+    eigenvalues(runs, workdir / "figures/eigenvalues.png")
     return accuracies("training", runs) | {f"probe_share/{n}": share(rows) for n, rows in runs.items()}
+
+
+def eigenvalues(runs, path):
+    """Of the recurrent matrices at the first and at the last probe, all seeds and gates; and their singular values."""
+    figure, axes = plots.panels(2, len(runs), height=6.5, title="Recurrent matrices: eigenvalues, singular values")
+    for (plane, bars), (name, rows) in zip(axes.T, runs.items(), strict=True):
+        probed = [row for row in rows if "reach" in row]
+        moments = {f"update {row['step']}": row for row in (probed[0], probed[-1])}
+        found = {k: np.concatenate([np.array(v) for n, v in row.items() if n.startswith("eigenvalues")], axis=-1)
+                 for k, row in moments.items()}  # fmt: skip
+        pictures.plane(plane, {k: v[:, 0] + 1j * v[:, 1] for k, v in found.items()})
+        pictures.histogram(bars, {k: row["singular_values wh"] for k, row in moments.items()})
+        plane.set(title=name, xlabel="", ylabel="")
+        plane.get_legend().remove()  # the histogram's says it
+        bars.set(title="", ylabel="")
+    axes[0, 0].set_ylabel("imaginary against real part")
+    axes[1, 0].set_ylabel("share")
+    plots.save(figure, path)
 
 
 def clipping(config, workdir):
@@ -249,6 +269,8 @@ def learn(config, workdir, cell, optimizer=None, *, rho=None):
         for name, w in gradients.recurrent_matrices(*args).items():
             found = gradients.spectrum(w)
             out |= {f"radius {name}": found.radius.max(), f"sigma_max {name}": found.singular_values.max()}
+            out[f"eigenvalues {name}"] = jnp.stack([found.eigenvalues.real, found.eigenvalues.imag])  # [2 gates d]
+            out[f"singular_values {name}"] = found.singular_values  # [gates d]
         for name, ends in gradients.saturation(*args).items():
             out[f"saturated {name}"] = jnp.mean(ends["low"] + ends["high"])
         return out

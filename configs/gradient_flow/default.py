@@ -17,7 +17,7 @@ safe bounds are those of Pascanu, Mikolov & Bengio (2013). Measured 2026-11-22, 
     inits, tanh, Adam                      Glorot 1.00, He 1.00, orthogonal 1.00, identity 0.69
 
 Figures below 1 come from trainings in which some seeds fail; they move by some hundredths with the rounding. The probes
-of the part `training` took 16 to 22 % of its time, compilation included (`probe_share`).
+of the part `training` took 14 to 22 % of its time, compilation included (`probe_share`).
 
 Driven by noise, the products at a spectral radius of 1.5 shrink too (1e-7 at lag 200, figures/linear.png): saturation
 turns growth into decay. Over 200 steps at scale 1 the LSTM's gradient falls to 1e-31, with forget bias 1 to 1e-7

@@ -11,14 +11,16 @@ POWERS = FuncFormatter(lambda v, _: f"$10^{{{v:g}}}$")
 def by_lag(log10):
     """log10 ||dE_t/dh_{t-l}|| - log10 ||dE_t/dh_t|| as [t l], NaN where there is none, of a matrix [t k] (`influence`).
 
-    Rows may be missing (`influence(..., rows=)` of the last ones): row i of r is taken to be t = k - r + i.
+    Where y_t does not read h_t, relative to the first lag that has a gradient. Rows may be missing (`influence` of the
+    last ones): row i of r is taken to be t = k - r + i.
     """
     log10 = np.asarray(log10, float)
     rows, k = log10.shape
     out = np.full((rows, k), np.nan)
     for i, row in enumerate(log10):
-        t = k - rows + i
-        out[i, : t + 1] = row[t::-1] - row[t] if np.isfinite(row[t]) else np.nan
+        back = row[k - rows + i :: -1]
+        seen = np.flatnonzero(np.isfinite(back))
+        out[i, : len(back)] = back - back[seen[0]] if seen.size else np.nan
     return out
 
 

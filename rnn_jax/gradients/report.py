@@ -35,9 +35,10 @@ def report(cell_or_step, params, xs, loss, workdir, *, carry=None, title="Gradie
     cell_or_step  a `Cell`, or any step (params, carry, x) -> (carry, y), which also needs `carry`
     xs            tree of [t b ...], t >= 2;  loss: ys -> scalar, as in `hidden_gradients`
 
-    Shown: the gradient against the time lag with the safe bound; ||dE_t/dh_k||; eigenvalues of the recurrent matrices
-    and of the mean Jacobian; singular values; the Lyapunov spectrum; saturation of the named values. A part that this
-    step does not have (a recurrent matrix that is not square) is named in the page with its reason.
+    Shown, with h_k the whole state: the gradient against the time lag with the safe bound; ||dE_t/dh_k||; eigenvalues
+    of the recurrent matrices and of the last Jacobian; singular values; the Lyapunov spectrum; saturation of the named
+    values. A part that this step does not have (a recurrent matrix that is not square) is named in the page with its
+    reason.
 
     >>> gradients.report(cells.lstm(), params, xs, lambda ys: jnp.mean((ys[-1] - target) ** 2), "runs/report")
     """
@@ -59,6 +60,8 @@ def _zero_state(cell, params, xs):
     """The state of a Cell whose parameters these are: its width d is the one with which `init` gives their shapes."""
     if not hasattr(cell, "carry"):
         raise ValueError("report: a step needs its state before the first step; give carry=")
+    if jnp.ndim(jax.tree.leaves(xs)[0]) != 3:
+        raise ValueError(f"report: a Cell reads xs [t b n], got {jnp.shape(jax.tree.leaves(xs)[0])}; else give carry=")
     shapes = lambda tree: jax.tree.map(jnp.shape, tree)
     (_, b, n), dtype = jax.tree.leaves(xs)[0].shape, jnp.result_type(*jax.tree.leaves(params))
     for d in sorted({size // g for a in jax.tree.leaves(params) for size in a.shape for g in range(1, 9)} - {0}):
@@ -74,7 +77,7 @@ def _measure(step, params, carry, xs, loss, t):
     """Every probe that this step has; a reason for each that it has not."""
     found: dict[str, Any] = {"notes": []}
     rows = range(max(0, t - SOURCES), t)
-    found["influence"] = np.asarray(jax.jit(lambda: influence(step, params, carry, xs, loss, rows=rows))())
+    found["influence"] = np.asarray(jax.jit(lambda: influence(step, params, carry, xs, loss, name=None, rows=rows))())
 
     def attempt(name, probe):
         try:

@@ -2,7 +2,8 @@
 
 A row is {"step", means of the training metrics since the last row, evaluation metrics, "steps_per_second", "seconds"}.
 Only the last two, and probe_seconds, depend on the machine's mood: they are what a resumed run may differ in. Where
-several models train at once a metric is a list; TensorBoard and the terminal show its mean.
+several models train at once a metric is a list; TensorBoard and the terminal show its mean. What a probe finds may have
+more axes: it stands in the row alone.
 """
 
 import json
@@ -85,9 +86,10 @@ class Log:
         self.rows.append(row)
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
-        for name, value in {**metrics, "steps_per_second": speed}.items():
-            self.board.add_scalar(name, mean_of(value), step)
-        shown = "".join(f"{k} {mean_of(v):.4g}  " for k, v in metrics.items())
+        scalars = {k: mean_of(v) for k, v in metrics.items() if np.ndim(v) < 2}
+        for name, value in {**scalars, "steps_per_second": speed}.items():
+            self.board.add_scalar(name, value, step)
+        shown = "".join(f"{k} {v:.4g}  " for k, v in scalars.items())
         line = f"step {step}/{self.steps}  {shown}{speed:.3g} steps/s"
         if self.bar is None:
             print(line, flush=True)

@@ -9,7 +9,9 @@ from configs.gradient_check.default import get_config
 from experiments import gradient_check
 from rnn_jax import bptt
 
-pytestmark = pytest.mark.usefixtures("x64")  # main turns float64 on; the fixture turns it off again
+pytestmark = pytest.mark.usefixtures(
+    "x64", "quick_compilation"
+)  # main turns float64 on; the fixture turns it off again
 
 
 def run(workdir, capsys, cell, *argv):

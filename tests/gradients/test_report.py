@@ -58,6 +58,15 @@ def test_the_page_stands_alone_and_its_words_are_right(tmp_path):
     assert all(html.escape(word) in seen.path.read_text() for word in seen.words)
 
 
+def test_an_output_that_reads_the_state_before(tmp_path):
+    late = lambda params, h, x: (h @ params + x, h)
+    w = 0.9 * initializers.orthogonal()(jax.random.key(1), (4, 4))
+    xs = jax.random.normal(jax.random.key(2), (20, 3, 4))
+    seen = gradients.report(late, w, xs, last, tmp_path, carry=jnp.zeros((3, 4)))
+    np.testing.assert_allclose(seen.numbers["log10_rate"], np.log10(0.9), rtol=1e-4)
+    assert seen.numbers["farthest"] == 19
+
+
 @pytest.mark.parametrize("scale", [1.0, 1.2])
 def test_gradients_that_do_not_shrink(tmp_path, scale):
     w = scale * initializers.orthogonal()(jax.random.key(1), (4, 4))
@@ -102,10 +111,11 @@ def test_a_loss_that_reaches_nothing(tmp_path):
         ({"xs": XS.at[3, 1].set(jnp.nan)}, "report: xs holds NaN"),
         ({"loss": lambda ys: ys[-1]}, r"report: loss\(ys\) must be a real scalar"),
         ({"params": {"w": jnp.ones(3)}}, "not parameters of this cell"),
+        ({"xs": XS[:, :, 0]}, r"reads xs \[t b n\]"),
         ({"cell": cells.vanilla().step}, "give carry="),
         ({"cell": lambda params, h, x: ((h, h), h), "carry": jnp.zeros((3, 4))}, "a carry of another structure"),
     ],
-    ids=["t", "nan", "loss", "params", "step", "structure"],
+    ids=["t", "nan", "loss", "params", "xs", "step", "structure"],
 )
 def test_errors_come_before_any_file(tmp_path, change, message):
     given = {"cell": cells.vanilla(), "params": cells.vanilla().init(jax.random.key(0), 2, 4), "xs": XS, "loss": last}
