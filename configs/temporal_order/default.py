@@ -17,7 +17,9 @@ succeed, and updates of the slowest that does:
 SGD is at chance (75 %) from T = 50 on at its last update, though before that single seeds touch 50 to 74 %.
 A success counts once it is reached: gradient descent at this rate may lose it again later.
 
-Longer, and other initialisations: configs/temporal_order/long.py, --config.init=basic_tanh or sigmoid.
+Other initialisations, at T = 20 and at most 20,000 updates (--config.init=basic_tanh --config.lengths="(20,)"
+--config.steps=20000, 3 minutes; the same with sigmoid, 6): basic_tanh 4, 4, 5 of 5 seeds; sigmoid 0, 0, 1.
+Longer: configs/temporal_order/long.py.
 """
 
 from typing import Any
