@@ -72,7 +72,8 @@ def fit(
               the training; what they cost stands in each row as probe_seconds, and is printed at the end.
     seeds:    how many models train at once: the leaves of params and carry are [seeds ...], the loss is still that of
               one, and every metric is a list [seeds]. All see the same batch: draw data of its own for each in the
-              loss, from its key. One device. A model whose loss stops being finite stays so; the others go on.
+              loss, from its key; probes get the first model's. One device. A model whose loss stops being finite stays
+              so; the others go on.
     meta:     JSON kept with each checkpoint, for `load_params` (a vocabulary)
 
     Reads of config: KEYS above; 0 for eval_every or save_every means only at the end. Raises NotFinite, Interrupted,
@@ -123,7 +124,7 @@ def fit(
         saved = checkpoints.restore(state)
         seen = {"sums": {}, "count": 0, "seconds": 0.0, "finite": None, "probes": 0.0, "ended": False}
         if saved:
-            state, position, seen = saved[0], saved[1], saved[2]["seen"]
+            state, position, seen = saved[0], saved[1], seen | saved[2]["seen"]
             _seek(batches, position, workdir)
         elif config.init_from:
             state["params"] = load_params(config.init_from, state["params"])[0]
