@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
-from rnn_jax import deferred
-from rnn_jax.tracing import Body, Traced, one_step, trace, varying
+from rnn_jax.methods import METHODS, pick
+from rnn_jax.tracing import Traced, one_step, trace, varying
 
 
 def scan(
@@ -26,7 +26,7 @@ def scan(
     lengths=None,
     resets=None,
     reverse: bool = False,
-    method: str = "auto",
+    method: str | Callable = "auto",
     collect: Sequence[str] = (),
     taps: Mapping[str, Any] = {},
 ):
@@ -39,8 +39,8 @@ def scan(
     resets   bool [t b]: marks a document's first step; there the carry becomes `initial` (default: `carry`).
              Order: reset, step, freeze. With either mask each carry leaf, y and collected value has the leading axis b.
     reverse  from the last step to the first; each sequence within its own length, each document within its own marks.
-    method   "reference" is `lax.scan` and plain autodiff; "deferred" is rnn_jax/deferred, for reverse mode;
-             "auto" picks (see `explain`).
+    method   a name of METHODS, each a file of rnn_jax/methods; or one with settings, `methods.Newton(damping=1)`.
+             "reference" is `lax.scan` and plain autodiff, and alone takes forward mode; "auto" picks (`explain`).
     collect  names of values (`name(value, "h")` in the step) to return as dict name -> [t ...].
     taps     dict name -> [t ...], added to the named value: the gradient with respect to a zero tap is dL/dvalue_t.
 
@@ -63,31 +63,22 @@ def scan(
                 f"scan: taps[{key!r}] must be float with the leading axis t = {length}, "
                 f"got {tap.dtype}{list(tap.shape)}"
             )
-    if method != "auto" and method not in METHODS:
-        raise ValueError(f"scan: unknown method {method!r}; known: auto, {', '.join(METHODS)}")
+    if isinstance(method, str) and method != "auto":
+        if method not in METHODS:
+            raise ValueError(f"scan: unknown method {method!r}; known: auto, {', '.join(METHODS)}")
+        method = METHODS[method]
+    told = [name for name in collect if name in getattr(method, "reports", ())]  # by the method, not by the step
+    named = [name for name in collect if name not in told]
 
-    call, traced = _prepare(step, params, carry, xs, active, reset, length, reverse, method, collect, taps)
+    call, traced = _prepare(step, params, carry, xs, active, reset, length, reverse, method, named, taps)
     leaves = [_as(a, aval) for a, aval in zip(jax.tree.leaves(carry), traced.carry_avals, strict=True)]
     fixed = [*traced.consts, *jax.tree.leaves(params), *(jax.tree.leaves(initial) if reset is not None else [])]
     inputs = [*jax.tree.leaves(xs), *taps.values(), *(m for m in (active, reset) if m is not None)]
-    out_leaves, y_leaves = call(fixed, leaves, inputs)
+    out_leaves, y_leaves, *report = call(fixed, leaves, inputs)
     ys, collected = jax.tree.unflatten(traced.y_tree, y_leaves)
+    collected |= {name: report[0][name] for name in told}
     last = jax.tree.unflatten(jax.tree.structure(carry), out_leaves)
     return (last, ys, collected) if collect else (last, ys)
-
-
-def reference(body: Body, fixed, carry, xs, length: int, reverse: bool):
-    """method="reference": `lax.scan` and plain autodiff."""
-    return lax.scan(lambda k, x: body(fixed, k, x), carry, xs, length=length, reverse=reverse)
-
-
-METHODS = {"reference": reference, "deferred": deferred.run}
-
-
-def pick(body: Body, length: int) -> tuple[str, str]:
-    """What method="auto" means for this step and shape, and why."""
-    del body, length
-    return "deferred", "one product per weight gradient"
 
 
 # ---------------------------------------------------------------------------------------------- arguments and masks
@@ -193,10 +184,9 @@ def _prepare(step, params, carry, xs, active, reset, length, reverse, method, co
     if key in known and same(known[key][1].body.jaxpr, traced.body.jaxpr):
         return known[key][0], traced
     body = traced.body
-    if method == "auto":
-        method, _ = pick(body, length)
+    run = METHODS[pick(body, length)[0]] if method == "auto" else method
     # A jit, so that an eager call compiles the whole loop once, and finds it again.
-    call = jax.jit(lambda fixed, carry, xs: METHODS[method](body, fixed, carry, xs, length, reverse))
+    call = jax.jit(lambda fixed, carry, xs: run(body, fixed, carry, xs, length, reverse))
     if not any("Axis" in type(e).__name__ for e in body.jaxpr.effects):  # a psum's axis belongs to the caller
         known[key] = call, traced._replace(consts=[None] * len(traced.consts))
     return call, traced

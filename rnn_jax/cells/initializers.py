@@ -44,6 +44,11 @@ def uniform(scale):
     return init
 
 
+def between(low, high):
+    """U(low, high)."""
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, low, high)
+
+
 def identity(scale=1.0):
     """scale * I for a square block (IRNN: Le et al., 2015)."""
 

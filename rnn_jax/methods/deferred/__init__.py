@@ -24,14 +24,18 @@ import functools
 import jax.numpy as jnp
 from jax.extend import core
 
-from rnn_jax.deferred.equations import evaluate, evaluate_stacked
-from rnn_jax.deferred.loop import make_loop
-from rnn_jax.deferred.placement import AHEAD, ONCE, make_plan
-from rnn_jax.tracing import Body
+from rnn_jax.methods.deferred.equations import evaluate, evaluate_stacked
+from rnn_jax.methods.deferred.loop import make_loop
+from rnn_jax.methods.deferred.placement import AHEAD, ONCE, make_plan, place, variables
+from rnn_jax.tracing import Body, effects_of
 
 
-def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
-    """The method: (carry, ys) of `body` over `length` steps, flat lists in and out."""
+def run(body: Body, fixed, carry, xs, length: int, reverse: bool, make=make_loop):
+    """The method: (carry, ys) of `body` over `length` steps, flat lists in and out.
+
+    make  (plan, length, reverse) -> loop, the function (once, ahead [t ...], carry) -> (carry, out [t ...]) that does
+          what is left when the equations known beforehand are done. Other methods bring their own.
+    """
     if length == 0:
         return carry, [jnp.zeros((0, *v.aval.shape), v.aval.dtype) for v in body.jaxpr.outvars[body.n_carry :]]
     plan = make_plan(body, length)
@@ -48,7 +52,7 @@ def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
         lead = (length,) if where[total] == AHEAD else ()
         env[total] = jnp.broadcast_to(value, (*lead, *total.aval.shape)).astype(total.aval.dtype)
 
-    looped = make_loop(plan, length, reverse)
+    looped = make(plan, length, reverse)
     carry, out = looped([env[v] for v in plan.loop_once], [env[v] for v in plan.loop_ahead], list(carry))
     env.update(zip(plan.loop_out, out, strict=True))
     for eqn in plan.after:
@@ -60,3 +64,19 @@ def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
         return env[a] if where[a] > ONCE else jnp.broadcast_to(env[a], (length, *a.aval.shape))
 
     return carry, [stack(a) for a in jaxpr.outvars[body.n_carry :]]
+
+
+def hoist(body: Body, fixed, length: int) -> tuple[Body, list]:
+    """The body without what depends on params alone, and that, evaluated: for a method that runs it many times."""
+    jaxpr, (where, _) = body.jaxpr, place(body, length)
+    env = dict(zip(jaxpr.invars, fixed, strict=False))
+    once = lambda eqn: bool(eqn.outvars) and where[eqn.outvars[0]] == ONCE
+    for eqn in filter(once, jaxpr.eqns):
+        evaluate(eqn, env)
+    rest = [e for e in jaxpr.eqns if not once(e)]
+    reads = dict.fromkeys(variables([*(a for e in rest for a in e.invars), *jaxpr.outvars]))
+    fixed = [v for v in reads if v in env]
+    jaxpr = jaxpr.replace(
+        invars=[*fixed, *jaxpr.invars[body.n_fixed :]], eqns=rest, effects=effects_of(rest),
+    )  # fmt: skip
+    return Body(jaxpr, len(fixed), body.n_carry), [env[v] for v in fixed]

@@ -7,7 +7,7 @@ import jax
 from jax import lax
 from jax.extend import core
 
-from rnn_jax.deferred.placement import BILINEAR, ONCE, variables
+from rnn_jax.methods.deferred.placement import BILINEAR, ONCE, variables
 
 
 def apply(eqn, args):

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
-from rnn_jax.deferred.equations import apply, evaluate, product
-from rnn_jax.deferred.placement import AHEAD, LOOP, Plan, Sum, is_float, variables, weight_of
+from rnn_jax.methods.deferred.equations import apply, evaluate, product
+from rnn_jax.methods.deferred.placement import AHEAD, LOOP, Plan, Sum, is_float, variables, weight_of
 from rnn_jax.tracing import effects_of, flatten, live
 
 # What is dear to compute and cheap to store: the backward pass reads these values, where arithmetic is all it does.
@@ -68,6 +68,20 @@ def product_of(eqn, a, b):
     """A bilinear equation as a function of two operands, also where both are one variable or one is a literal."""
     fresh = [core.Var(v.aval) for v in eqn.invars]
     return apply(eqn.replace(invars=fresh), [a, b])[0]
+
+
+def loop_step(plan: Plan, keep=()):
+    """One step of the loop, (once, ahead_t, carry) -> (carry, out), where out is plan.loop_out, then `keep`."""
+    body = plan.body
+    carry_in = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
+    value = lambda env, a: jnp.asarray(a.val, a.aval.dtype) if isinstance(a, core.Literal) else env[a]
+
+    def step(once, ahead, carry):
+        env = dict(zip([*plan.loop_once, *plan.loop_ahead, *carry_in], [*once, *ahead, *carry], strict=True))
+        step_values(plan, env)
+        return [value(env, a) for a in body.jaxpr.outvars[: body.n_carry]], [env[v] for v in (*plan.loop_out, *keep)]
+
+    return step
 
 
 class Backward(NamedTuple):
@@ -194,16 +208,13 @@ def make_loop(plan: Plan, length: int, reverse: bool):
     body, where = plan.body, plan.where
     carry_in = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
     carry_out = body.jaxpr.outvars[: body.n_carry]
-    value = lambda env, a: jnp.asarray(a.val, a.aval.dtype) if isinstance(a, core.Literal) else env[a]
 
     def forward(once, ahead, carry, keep=(), keep_carry=()):
-        fixed = dict(zip(plan.loop_once, once, strict=True))
+        one, n = loop_step(plan, keep), len(plan.loop_out)
 
         def step(carry, x):
-            env = fixed | dict(zip(plan.loop_ahead, x, strict=True)) | dict(zip(carry_in, carry, strict=True))
-            step_values(plan, env)
-            stacks = [env[v] for v in plan.loop_out], [env[v] for v in keep], [carry[i] for i in keep_carry]
-            return [value(env, a) for a in carry_out], stacks
+            new, out = one(once, x, carry)
+            return new, (out[:n], out[n:], [carry[i] for i in keep_carry])
 
         return lax.scan(step, carry, ahead, length=length, reverse=reverse)
 

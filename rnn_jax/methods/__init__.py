@@ -1,0 +1,25 @@
+"""How a step function is run over time: the methods of `rnn_jax.scan`, a file or folder each.
+
+A method is a callable (body, fixed, carry, xs, length, reverse) -> (carry, ys) over flat lists (rnn_jax/tracing.py);
+one that cannot do what is asked raises a ValueError that names the remedy. Those with settings are frozen dataclasses:
+`method="newton"` is `method=rnn_jax.methods.Newton()`.
+"""
+
+from rnn_jax.methods import deferred, reference
+from rnn_jax.methods.associative import Associative as Associative
+from rnn_jax.methods.checkpointed import Checkpointed as Checkpointed
+from rnn_jax.methods.newton import Newton as Newton
+
+METHODS = {
+    "reference": reference.run,
+    "deferred": deferred.run,
+    "checkpointed": Checkpointed(),
+    "associative": Associative(),
+    "newton": Newton(),
+}
+
+
+def pick(body, length: int) -> tuple[str, str]:
+    """What method="auto" means for this step and shape, and why."""
+    del body, length
+    return "deferred", "one product per weight gradient"

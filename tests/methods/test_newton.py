@@ -1,0 +1,174 @@
+"""method="newton": any step in parallel over time, equal to the reference, or an error."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scan_problems import CELLS, MASKS, B, D, N, T, agree, gradients, normal, problem, relative, scalar
+
+import rnn_jax
+from rnn_jax import cells, scan
+from rnn_jax.methods import Newton
+from rnn_jax.methods.newton import smoothed
+
+pytestmark = pytest.mark.usefixtures("x64", "quick_compilation")
+REPORT = ("newton/iterations", "newton/residual")
+
+
+@pytest.mark.parametrize(
+    ("cell", "mask", "method"),
+    [
+        ("tanh", "full", "newton"), ("gru_after", "resets", "newton"), ("lstm", "both", "newton"),
+        ("gru", "lengths", Newton("diagonal")), ("lstm", "full", Newton("diagonal")),
+        ("gru", "both", Newton(damping=1.0)), ("tanh", "full", Newton("diagonal", damping=1.0)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_equals_the_reference(cell, mask, method):
+    cell, kwargs = CELLS[cell], {**MASKS[mask], "reverse": mask in ("both", "lengths")}
+    args = cell.step, *problem(cell)
+    agree(gradients(*args, method=method, **kwargs), gradients(*args, method="reference", **kwargs), 1e-11)
+
+
+def strange(p, carry, x):
+    """A weight used twice, two leaves of other widths, a closed form in the middle, rows of a matrix."""
+    h, m = carry
+    z = jnp.concatenate([x, h], axis=-1) @ p["w"]
+    m = 0.5 * m + 0.3 * jnp.tanh(h[:, :, None] * (h @ p["a"])[:, None, :2])
+    h = jnp.tanh(z @ p["a"]) * jax.nn.sigmoid(z) + 0.2 * m.sum(-1)
+    return (h, m), {"h": h, "m": m}
+
+
+def test_any_step():
+    params = {"w": 0.5 * normal(1, N + D, D), "a": 0.5 * normal(2, D, D)}
+    args = strange, params, (normal(3, B, D), normal(4, B, D, 2)), normal(5, T, B, N)
+    agree(gradients(*args, method="newton"), gradients(*args, method="reference"), 1e-11)
+
+
+def test_rows_that_meet():
+    """The Jacobian of each row alone is then a guess; forward and backward converge all the same."""
+    step = lambda p, h, x: (jnp.tanh(h @ p + x + 0.3 * jnp.mean(h, axis=0)),) * 2
+    args = step, 0.5 * normal(1, D, D), normal(2, B, D), normal(3, T, B, D)
+    agree(gradients(*args, method="newton"), gradients(*args, method="reference"), 1e-11)
+
+
+def test_second_derivatives():
+    step = lambda p, h, x: (jnp.tanh(h @ p + x),) * 2
+    p, h, xs = 0.5 * normal(1, 3, 3), normal(2, 2, 3), normal(3, 4, 2, 3)
+    penalty = lambda p, m: jnp.sum(jax.grad(lambda p: scalar(scan(step, p, h, xs, method=m)))(p) ** 2)
+    agree(jax.grad(penalty)(p, "newton"), jax.grad(penalty)(p, "reference"), 1e-10)
+
+
+def test_under_vmap_and_closures():
+    xs = normal(3, T, B, D)
+    w = 0.5 * normal(1, D, D)
+    loss = lambda scale, m: scalar(
+        scan(lambda _, h, x: (jnp.tanh(h @ (scale * w) + x),) * 2, None, normal(2, B, D), xs, method=m)
+    )
+    both = lambda m: jax.vmap(jax.value_and_grad(lambda s: loss(s, m)))(jnp.linspace(0.1, 1.5, 4))
+    agree(both("newton"), both("reference"), 1e-11)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_no_steps_and_one_step(length):
+    params, carry, xs = problem(CELLS["gru"])
+    args = CELLS["gru"].step, params, carry, xs[:length]
+    agree(gradients(*args, method="newton"), gradients(*args, method="reference"))
+    *_, told = scan(*args, method="newton", collect=REPORT)
+    assert told["newton/iterations"].shape == told["newton/residual"].shape == (length,)
+
+
+def single(cell, t, d=8, gain=1.0):
+    params = jax.tree.map(lambda a: gain * a.astype(jnp.float32), cell.init(jax.random.key(0), 4, d))
+    return cell.step, params, cell.carry(2, d), normal(5, t, 2, 4).astype(jnp.float32)
+
+
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
+def test_float32_within_1e_6_of_the_reference(cell):
+    """At random weights, and at larger ones, as trained networks have (the long run: experiments.speed)."""
+    for gain in (1.0, 1.5):
+        args = single(CELLS[cell], 300, gain=gain)
+        _, ys, told = scan(*args, method="newton", collect=("h", *REPORT))
+        assert relative(ys, scan(*args, method="reference")[1]) <= 1e-6
+        assert np.array_equal(told["h"], ys)
+        iterations, residual = told["newton/iterations"], told["newton/residual"]
+        assert 0 <= iterations.min() <= iterations.max() < 30 and residual.max() < 1e-6
+        grad = lambda m, args=args: jax.grad(lambda p: jnp.mean(scan(args[0], p, *args[2:], method=m)[1] ** 2))(args[1])
+        for k, g in grad("reference").items():
+            assert relative(grad("newton")[k], g) < 1e-5
+
+
+def test_iterations_are_counted_step_by_step():
+    """From h = 0 a linear chain is right at once; a tanh one from its start on."""
+    xs = jnp.ones((T, 1, 1))
+    chain = lambda p, h, x: (0.5 * h + x, h)
+    *_, told = scan(chain, None, jnp.zeros((1, 1)), xs, method="newton", collect=REPORT)
+    assert list(told["newton/iterations"]) == [1] * T
+    *_, told = scan(lambda p, h, x: (0 * h, h), None, jnp.zeros((1, 1)), xs, method="newton", collect=REPORT)
+    assert list(told["newton/iterations"]) == [0] * T
+    bend = lambda p, h, x: (jnp.tanh(2 * h + x), h)
+    *_, told = scan(bend, None, jnp.zeros((1, 1)), xs, method=Newton("diagonal"), collect=REPORT)
+    assert 1 <= told["newton/iterations"][0] <= told["newton/iterations"].max() <= T
+
+
+def test_no_convergence_is_an_error_and_no_wrong_answer():
+    args = single(CELLS["tanh"], 50, gain=4.0)
+    run = lambda xs: scan(*args[:3], xs, method=Newton(iterations=1))[1]
+    for call in (run, jax.jit(run)):
+        with pytest.raises(Exception, match=r"newton: after 1 iterations the residual is .* above the tolerance"):
+            jax.block_until_ready(call(args[3]))
+    agree(run(args[3][:1]), scan(*args[:3], args[3][:1], method="reference")[1], 1e-6)
+
+
+def test_a_chaotic_network_converges_in_at_most_t_iterations():
+    step = lambda p, h, x: (jnp.tanh(h @ p + x),) * 2
+    args = step, 6 * normal(1, D, D), normal(2, B, D), normal(3, 20, B, D)
+    *_, told = scan(*args, method=Newton(tolerance=1e-9), collect=REPORT)
+    assert 3 < told["newton/iterations"].max() <= 20
+
+
+def test_overflowing_products_of_jacobians():
+    """Slopes of 1e9 at the guess, 1e-3 at the root: products overflow, iterations go on from finite entries."""
+    step = lambda p, h, x: (jnp.where(jnp.abs(h) < 1e-3, 1e9 * h + 1, 0.5 + 1e-3 * jnp.sin(h)),) * 2
+    args = step, None, jnp.zeros((1, 1)), jnp.zeros((100, 1, 1))
+    agree(scan(*args, method="newton"), scan(*args, method="reference"), 1e-12)
+
+
+def test_the_damped_change_is_that_of_the_normal_equations():
+    t, k, damping = 5, 2, 0.7
+    a, error = normal(1, t, 1, 1, k, k), normal(2, t, 1, 1, k)
+    for reverse in (False, True):
+        order = range(t)[::-1] if reverse else range(t)
+        m = np.eye(t * k)
+        for i, j in zip(list(order)[1:], list(order), strict=False):
+            m[i * k : i * k + k, j * k : j * k + k] = -a[i, 0, 0]
+        exact = np.linalg.solve(m.T @ m + damping * np.eye(t * k), m.T @ np.asarray(error).reshape(-1))
+        agree(smoothed(a, error, damping, reverse).reshape(-1), jnp.asarray(exact), 1e-10)
+
+
+@pytest.mark.parametrize(
+    ("step", "carry", "message"),
+    [
+        (lambda p, c, x: ((c[0] + x, c[1] + 1), x), (np.zeros(3), np.zeros((), int)), r"float, one is int64\[\]"),
+        (lambda p, c, x: (jax.debug.print("{}", c) or c, x), np.zeros(3), "callbacks or prints"),
+    ],
+)
+def test_what_it_does_not_take(step, carry, message):
+    with pytest.raises(ValueError, match=f"newton: .*{message}"):
+        scan(step, None, carry, jnp.ones((4, 3)), method="newton")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"jacobian": "half"}, {"damping": -1.0}, {"iterations": 0}, {"tolerance": 0.0}], ids=str
+)
+def test_wrong_settings(wrong):
+    with pytest.raises(ValueError, match="newton: "):
+        Newton(**wrong)
+
+
+def test_check_lists_it():
+    cell = cells.gru()
+    args = cell.init(jax.random.key(0), 2, 3), cell.carry(2, 3), jnp.ones((3, 2, 2))
+    table = rnn_jax.check(cell.step, *args).splitlines()
+    assert any(line.startswith("newton  ") for line in table)
+    assert "associative  does not apply: the step is not linear in its carry" in table[-1]
