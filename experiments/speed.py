@@ -1,14 +1,20 @@
-"""Speed of the methods of `rnn_jax.scan` on the gradient of one layer, alternating in one process: medians and ratios.
+"""Speed of one recurrent layer: ours under each method, and the same layer in other libraries, side by side.
 
-results.json: <method>_ms/<cell>/<b>x<t>x<n>x<d>/fwdbwd/float32 (median), <method>_over_reference/<cell>/<shape>,
-device; and for config.seeds tanh networks in one vmapped program under "auto": seeds_over_one/vanilla/<shape>, over the
-time of one under "reference", and seeds_over_in_turn/vanilla/<shape>, over that of as many runs in turn under "auto".
+All contenders of a shape run in turn in one process, the forward pass and the gradient apart: medians, minima, and
+ratios of neighbours. Libraries that are not installed (`pip install .[bench]`) are listed as absent.
+
+results.json: <contender>_ms/<cell>/<b>x<t>x<n>x<d>/<fwd|fwdbwd>/<dtype> (median), <contender>_min_ms/..., _bytes/...
+(of the compiled program, beside its arguments), <contender>_over_ours/... (the median ratio of neighbours:
+above 1 it is slower than "auto"); flax is the better of its four. peak_gflops, which this machine's matrix product reaches,
+and share_of_peak/<cell>/<shape> of ours, forward and backward in float32. absent, device.
+
+For config.seeds tanh networks in one vmapped program under "auto": seeds_over_one/vanilla/<shape>, over the time of one
+under "reference", and seeds_over_in_turn/vanilla/<shape>, over that of as many runs in turn under "auto".
 For config.tasks, a training step of `experiments.toy` with its batch made inside: data_over_step/<cell>/<task>, over
 the time of the step on a batch made before; task_seeds_over_in_turn/<cell>/<task>, config.seeds of them in one program
 over as many in turn.
 """
 
-import time
 from typing import Any
 
 import jax
@@ -17,48 +23,131 @@ import numpy as np
 
 from configs.toy import default as toy_default
 from experiments import toy
-from rnn_jax import METHODS, cells, scan, tasks, train
+from rnn_jax import METHODS, benchmarks, cells, plots, scan, tasks, train
+from rnn_jax.benchmarks import Absent, Problem
+from rnn_jax.benchmarks.timing import layer_flops, ratio
 from rnn_jax.tasks import scoring
 from rnn_jax.train.devices import over_models
 
+GATES = {"lstm": 4, "gru": 3, "vanilla": 1}
+
 
 def main(config: Any, workdir):
-    out = {"device": f"{jax.device_count()} x {jax.devices()[0].device_kind} ({jax.devices()[0].platform})"}
-    print(
-        f"{'cell':8} {'b x t x n x d':>16} " + "".join(f"{m + ' ms':>14}" for m in config.methods) + "   over reference"
-    )
-    for shape in config.shapes:
-        for name in config.cells:
-            times = measure(getattr(cells, name)(), parse(shape), config)
-            medians = {m: 1e3 * float(np.median(v)) for m, v in times.items()}
-            # Repeats alternate, so each is divided by its neighbour: drift of a shared machine cancels.
-            ratios = {m: float(np.median(np.divide(times[m], times["reference"]))) for m in times}
-            out |= {f"{m}_ms/{name}/{shape}/fwdbwd/float32": round(v, 3) for m, v in medians.items()}
-            out |= {f"{m}_over_reference/{name}/{shape}": round(v, 3) for m, v in ratios.items() if m != "reference"}
-            row = "".join(f"{v:14.2f}" for v in medians.values())
-            ends = "  ".join(f"{m} {v:.2f}" for m, v in ratios.items() if m != "reference")
-            print(f"{name:8} {shape:>16} {row}   {ends}", flush=True)
-    for shape in config.seed_shapes:
+    device = jax.devices()[0]
+    out: dict[str, Any] = {"device": f"{jax.device_count()} x {device.device_kind} ({device.platform})"}
+    names = split(config.cells)
+    names = [name for name in names if name in split(config.only)] if config.only else names
+    if split(config.shapes):
+        out |= layers(config, names, workdir)
+    for shape in split(config.seed_shapes):
         times = measure_seeds(cells.vanilla(), parse(shape), config)
-        over = {k: float(np.median(np.divide(times["many"], times[k]))) for k in ("one", "in turn")}
+        over = {k: ratio(times, "many", k) for k in ("one", "in turn")}
         out |= {f"seeds_over_{k.replace(' ', '_')}/vanilla/{shape}": round(v, 3) for k, v in over.items()}
         shown = f"{over['one']:.1f} x one under reference, {over['in turn']:.2f} x {config.seeds} in turn"
         print(f"{config.seeds} networks of vanilla {shape} in one vmapped program: {shown}", flush=True)
-    for task in config.tasks:
-        for name in config.cells:
+    for task in split(config.tasks):
+        for name in names:
             times = measure_task(task, name, config)
-            over = lambda a, b, times=times: float(np.median(np.divide(times[a], times[b])))
-            data, seeds = over("step with data", "step"), over("many", "in turn")
+            data, seeds = ratio(times, "step with data", "step"), ratio(times, "many", "in turn")
             out |= {f"data_over_step/{name}/{task}": data, f"task_seeds_over_in_turn/{name}/{task}": seeds}
             shown = f"{data:.3f} x the step alone; {config.seeds} networks at once {seeds:.2f} x as many in turn"
             print(f"{name} on {task}, step with data: {shown}", flush=True)
     return out
 
 
-def measure(cell, shape, config):
-    """Seconds of each repeat of each method: dict method -> list."""
-    params, xs, gradient = problem(cell, shape, config)
-    return alternate({m: lambda f=jax.jit(gradient(m)): f(params, xs) for m in config.methods}, config)
+def layers(config, names, workdir):
+    """Every contender at every shape: the table, its numbers and its picture."""
+    peak = benchmarks.gemm_peak()
+    out: dict[str, Any] = {"peak_gflops": round(peak, 1), "absent": {}}
+    print(f"matrix products reach {peak:.0f} GFLOP/s here in float32", flush=True)
+    drawn: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
+    for dtype in split(config.dtypes):
+        for shape in split(config.shapes):
+            for cell in names:
+                built = contenders(config, Problem(cell, parse(shape), dtype, config.seed), out["absent"])
+                for each in split(config.passes):
+                    row = f"{cell}/{shape}/{each}/{dtype}"
+                    calls = {name: getattr(calls, each) for name, calls in built.items()}
+                    times = benchmarks.alternate(calls, config.repeats, config.seconds_per_shape)
+                    figures = describe(times, {name: c.bytes and c.bytes[each] for name, c in built.items()})
+                    out |= {f"{key}/{row}": value for key, value in figures.items()}
+                    flops = layer_flops(GATES.get(cell, 1), parse(shape), each == "fwdbwd")
+                    for name in times:
+                        point = (flops / 1e9, figures[f"{name}_ms"])
+                        drawn.setdefault((cell, each), {}).setdefault(name, []).append(point)
+                    if "ours" in times and each == "fwdbwd" and dtype == "float32" and cell in GATES:
+                        share = flops / (1e6 * figures["ours_ms"]) / peak
+                        out[f"share_of_peak/{cell}/{shape}"] = float(f"{share:.3g}")
+                    print(table(row, times, figures), flush=True)
+    for name, why in out["absent"].items():
+        print(f"absent: {name}: {why}", flush=True)
+    picture(drawn, peak, workdir / "figures" / "speed.png")
+    return out
+
+
+def contenders(config, problem, absent):
+    """name -> its calls; those that cannot take part go to `absent`."""
+    built = {}
+    for name in split(config.contenders):
+        try:
+            built[name] = benchmarks.build(name, problem)
+        except Absent as why:
+            key = name if "not installed" in str(why) else f"{name} {problem.cell}"
+            absent[key] = str(why)
+    return built
+
+
+def describe(times, used):
+    """The numbers of one row: median and least ms, bytes, and how much slower than ours."""
+    out: dict[str, Any] = {}
+    for name, seconds in times.items():
+        out |= {f"{name}_ms": 1e3 * float(np.median(seconds)), f"{name}_min_ms": 1e3 * min(seconds)}
+        if used[name] is not None:
+            out[f"{name}_bytes"] = used[name]
+        if "ours" in times and name != "ours":
+            out[f"{name}_over_ours"] = ratio(times, name, "ours")
+    if flax := [name for name in times if name.startswith("flax")]:
+        best = min(flax, key=lambda name: out[f"{name}_ms"])
+        out |= {key.replace(best, "flax"): value for key, value in out.items() if key.startswith(f"{best}_")}
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in out.items()}
+
+
+def table(row, times, figures):
+    lines = [row]
+    for name, seconds in times.items():
+        over = figures.get(f"{name}_over_ours")
+        used = figures.get(f"{name}_bytes")
+        lines.append(
+            f"    {name:22} {figures[f'{name}_ms']:10.2f} ms   least {figures[f'{name}_min_ms']:10.2f}"
+            + (f"   {over:6.2f} x ours" if over is not None else " " * 16)
+            + (f"   {used / 2**20:9.1f} MiB" if used is not None else " " * 16)
+            + f"   of {len(seconds)}"
+        )
+    return "\n".join(lines)
+
+
+def picture(drawn, peak, path):
+    """Time over the work of the matrix products, log-log, a panel a cell and pass; dashed: the machine's peak."""
+    if not drawn:
+        return
+    rows = sorted({cell for cell, _ in drawn})
+    columns = sorted({each for _, each in drawn})
+    figure, grid = plots.panels(len(rows), len(columns), height=3.2 * len(rows), title="One recurrent layer")
+    order = list(dict.fromkeys(name for lines in drawn.values() for name in lines))
+    for (cell, each), lines in drawn.items():
+        axes = grid[rows.index(cell), columns.index(each)]
+        for name, points in lines.items():
+            x, y = np.array(sorted(points)).T
+            i = order.index(name)
+            axes.plot(
+                x, y, label=name, marker=plots.MARKERS[i % len(plots.MARKERS)], color=f"C{i}", linewidth=1,
+                markersize=7 if name == "ours" else 4, zorder=3 if name == "ours" else 2,
+            )  # fmt: skip
+        reach = np.array(axes.get_xlim()).clip(1e-6)
+        axes.plot(reach, 1e3 * reach / peak, "k--", linewidth=0.8, label="peak")
+        axes.set(xscale="log", yscale="log", title=f"{cell}, {each}", xlabel="GFLOP of its products", ylabel="ms")
+    grid[0, 0].legend(frameon=False, fontsize=7)
+    plots.save(figure, path)
 
 
 def measure_seeds(cell, shape, config):
@@ -76,7 +165,7 @@ def measure_seeds(cell, shape, config):
         "many": lambda: many(every, every_xs),
         "in turn": lambda: [auto(params, xs) for _ in range(config.seeds)],
     }
-    return alternate(calls, config)
+    return measured(calls, config)
 
 
 def measure_task(name, cell, config):
@@ -113,7 +202,7 @@ def measure_task(name, cell, config):
     many = jax.jit(lambda *models: over_models(with_data, models))
     calls = {"step": lambda: alone(state, batch), "step with data": lambda: made((state, key))}
     in_turn = lambda: [made((state, k)) for k in stacked[1]]
-    return alternate(calls | {"many": lambda: many(*stacked), "in turn": in_turn}, config)
+    return measured(calls | {"many": lambda: many(*stacked), "in turn": in_turn}, config)
 
 
 def problem(cell, shape, config):
@@ -130,20 +219,15 @@ def problem(cell, shape, config):
     return params, xs, gradient
 
 
-def alternate(calls, config):
-    """Seconds of each call of each function, in turn, so that drift of a shared machine meets all: dict -> list."""
-    for f in calls.values():
-        jax.block_until_ready(f())  # compiles
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    began = time.perf_counter()
-    for i in range(config.repeats):
-        if i >= 5 and time.perf_counter() - began > config.seconds_per_shape:
-            break
-        for name, f in calls.items():
-            start = time.perf_counter()
-            jax.block_until_ready(f())
-            times[name].append(time.perf_counter() - start)
-    return times
+def measured(calls, config):
+    """Seconds of functions of JAX arrays."""
+    ready = {name: lambda f=f: jax.block_until_ready(f()) for name, f in calls.items()}
+    return benchmarks.alternate(ready, config.repeats, config.seconds_per_shape)
+
+
+def split(text):
+    """The parts of a comma-separated key."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def parse(shape):
@@ -155,16 +239,18 @@ def parse(shape):
 
 
 def check(config):
-    for shape in (*config.shapes, *config.seed_shapes):
+    for shape in (*split(config.shapes), *split(config.seed_shapes)):
         parse(shape)
-    if unknown := [c for c in config.cells if c not in cells.known()]:
-        raise ValueError(f"config.cells: {unknown[0]!r} is not in rnn_jax.cells")
-    if unknown := [m for m in config.methods if m not in (*METHODS, "auto")]:
-        raise ValueError(f"config.methods: {unknown[0]!r}; want some of auto, {', '.join(METHODS)}")
-    for task in config.tasks:
+    for key, known in (
+        ("cells", cells.known()), ("only", split(config.cells)), ("passes", ("fwd", "fwdbwd")),
+        ("dtypes", ("float32", "bfloat16")), ("contenders", ("ours", *METHODS, *benchmarks.CONTENDERS)),
+    ):  # fmt: skip
+        if unknown := [name for name in split(config[key]) if name not in known]:
+            raise ValueError(f"config.{key}: {unknown[0]!r}; want some of {', '.join(known)}")
+    for task in split(config.tasks):
         tasks.make(task, t=config.task_steps)
-    if "reference" not in config.methods or config.repeats < 1 or config.seeds < 1:
-        raise ValueError("config.methods must hold reference, to compare with; config.repeats and seeds at least 1")
+    if config.repeats < 1 or config.seeds < 1:
+        raise ValueError("config.repeats and config.seeds must be at least 1")
 
 
 if __name__ == "__main__":

@@ -499,6 +499,29 @@ def test_what_is_hoisted_and_deferred():
     assert inside.count("dot_general") == 1  # the output layer follows the loop
 
 
+@pytest.mark.parametrize("order", ["x h", "h x 1", "vectors", "two"])
+def test_a_product_with_a_concatenation_is_taken_apart(order):
+    """The input's share leaves the loop, and so does its weight gradient."""
+    rows = {"x h": N + D, "h x 1": D + N + 1, "vectors": N + D, "two": N + 2 * D}[order]
+
+    def step(w, h, x):
+        one = jnp.ones((B, 1))
+        if order == "vectors":
+            h = jax.vmap(lambda x, h: jnp.tanh(w.T @ jnp.concatenate([x, h])))(x, h)
+        elif order == "two":
+            h = jnp.tanh(jnp.concatenate([h, x, 0.5 * h], axis=-1) @ w)
+        else:
+            h = jnp.tanh(jnp.concatenate([x, h] if order == "x h" else [h, x, one], axis=-1) @ w)
+        return h, h
+
+    args = 0.5 * normal(1, rows, D), normal(2, B, D), normal(3, T, B, N)
+    run = lambda m: jax.grad(lambda *a: scalar(scan(step, *a, method=m)), (0, 1, 2))(*args)
+    agree(run("deferred"), run("reference"))
+    inside, _ = loop_of(lambda w: scan(step, w, *args[1:], method="deferred"), args[0])
+    assert inside.count("dot_general") == (2 if order == "two" else 1)
+    assert "concatenate" not in inside
+
+
 def test_a_bulky_value_stays_in_the_loop(monkeypatch):
     monkeypatch.setattr(rnn_jax.methods.deferred.placement, "BUDGET", 1000)
 

@@ -22,13 +22,17 @@ from ml_collections import ConfigDict
 def get_config() -> Any:
     config: Any = ConfigDict()
     config.seed = 0
-    config.cells = ("lstm", "gru", "vanilla")
-    config.shapes = ("64x256x256x512", "32x100x64x128", "20x200x6x50", "16x1024x768x768")  # b x t x n x d
-    config.methods = ("reference", "deferred", "auto")
+    config.cells = "lstm,gru,vanilla"
+    config.only = ""  # of these cells; empty: all
+    config.shapes = "20x200x6x50,32x100x64x128,50x50x128x128"  # b x t x n x d
+    config.contenders = (  # ours: method="auto"; any method of rnn_jax.METHODS; other libraries
+        "ours,reference,flax_nnx,flax_nnx_optimized,flax_linen,flax_linen_optimized,haiku,equinox,keras,torch"
+    )
+    config.passes, config.dtypes = "fwd,fwdbwd", "float32"
     config.seeds = 20  # networks trained together, at seed_shapes
-    config.seed_shapes = ("20x50x6x50", "20x200x6x50")
-    config.tasks = ()  # tasks of rnn_jax/tasks: what does it cost to make their batches inside the step?
+    config.seed_shapes = ""
+    config.tasks = ""  # tasks of rnn_jax/tasks: what does it cost to make their batches inside the step?
     config.task_steps, config.task_batch, config.task_width = 100, 20, 50
-    config.repeats = 21  # of each method at each shape, in turn
-    config.seconds_per_shape = 25.0  # fewer repeats, at least 5, where they would take longer
+    config.repeats = 20  # of each method at each shape, in turn
+    config.seconds_per_shape = 600.0  # fewer repeats, at least 5, where they would take longer
     return config

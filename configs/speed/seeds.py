@@ -19,5 +19,6 @@ from configs.speed import default
 
 def get_config():
     config = default.get_config()
-    config.shapes = ()
+    config.shapes = ""
+    config.seed_shapes = "20x50x6x50,20x200x6x50"
     return config

@@ -19,6 +19,6 @@ from configs.speed import default
 
 def get_config():
     config = default.get_config()
-    config.shapes, config.seed_shapes = (), ()
-    config.tasks = ("adding", "copy_memory", "temporal_order")
+    config.shapes, config.seed_shapes = "", ""
+    config.tasks = "adding,copy_memory,temporal_order"
     return config

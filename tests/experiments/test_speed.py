@@ -2,35 +2,75 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import pytest
 from front_door import call, refused
 
 from experiments import speed
+from rnn_jax import benchmarks
+from rnn_jax.benchmarks.timing import layer_flops
 
 TINY = {"repeats": 1, "seeds": 2, "task_steps": 10, "task_batch": 2, "task_width": 4, "seconds_per_shape": 0.1}
 
 
 def test_what_is_reported(tmp_path, capsys):
-    argv = ("--config.cells=('vanilla',)", "--config.shapes=('2x3x4x5',)", "--config.seed_shapes=('2x3x4x5',)")
-    code, out, err = call(speed, tmp_path, capsys, *argv, "--config.tasks=('adding', 'parity')", **TINY)
+    argv = ("--config.only=vanilla", "--config.shapes=2x3x4x5", "--config.seed_shapes=2x3x4x5")
+    argv += ("--config.contenders=ours,reference,checkpointed,flax_nnx,flax_linen,flax_linen_optimized,associative",)
+    code, out, err = call(speed, tmp_path, capsys, *argv, "--config.tasks=adding,parity", **TINY)
     assert code == 0, err
     found = json.loads((tmp_path / "results.json").read_text())
     for key in (
-        "auto_ms/vanilla/2x3x4x5/fwdbwd/float32", "deferred_over_reference/vanilla/2x3x4x5",
+        "ours_ms/vanilla/2x3x4x5/fwdbwd/float32", "reference_over_ours/vanilla/2x3x4x5/fwd/float32",
+        "flax_ms/vanilla/2x3x4x5/fwd/float32", "flax_over_ours/vanilla/2x3x4x5/fwdbwd/float32",
+        "checkpointed_bytes/vanilla/2x3x4x5/fwdbwd/float32", "peak_gflops", "share_of_peak/vanilla/2x3x4x5",
         "seeds_over_one/vanilla/2x3x4x5", "seeds_over_in_turn/vanilla/2x3x4x5", "data_over_step/vanilla/adding",
         "task_seeds_over_in_turn/vanilla/parity",
     ):  # fmt: skip
         assert found[key] > 0, key
-    assert "2 networks at once" in out
+    assert set(found["absent"]) == {"flax_linen_optimized vanilla", "associative vanilla"}
+    assert "2 networks at once" in out and "absent: associative vanilla: associative: the step is not linear" in out
+    assert (tmp_path / "figures/speed.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", [n for n in benchmarks.CONTENDERS if not n.startswith("flax")])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "vanilla"])
+def test_other_libraries_do_the_same_work(name, cell):
+    """All outputs, and a gradient for every parameter and input; in half precision too."""
+    for dtype in ("float32", "bfloat16"):
+        try:
+            calls = benchmarks.build(name, benchmarks.Problem(cell, (2, 3, 4, 5), dtype))
+        except benchmarks.Absent as why:
+            pytest.skip(str(why))
+        calls.fwd()
+        calls.fwdbwd()
+
+
+@pytest.mark.parametrize("name", [n for n in benchmarks.CONTENDERS if n.startswith("flax")])
+def test_flax_does_the_same_work(name):
+    b, t, n, d = shape = (2, 3, 4, 5)
+    calls = benchmarks.build(name, benchmarks.Problem("lstm", shape, "bfloat16"))
+    ys, (params, xs) = calls.fwd(), calls.fwdbwd()
+    assert ys.shape == (t, b, d) and ys.dtype == xs.dtype == jnp.bfloat16 and xs.shape == (t, b, n)
+    assert sum(a.size for a in jax.tree.leaves(params)) == 4 * d * (n + d + 1)
+
+
+def test_flops_are_counted():
+    """2 b t (n + d) g d for the forward pass of g gates."""
+    assert layer_flops(4, (2, 3, 5, 7), False) == 2 * 2 * 3 * (5 + 7) * 4 * 7
+    assert layer_flops(4, (2, 3, 5, 7), True) == 3 * layer_flops(4, (2, 3, 5, 7), False)
 
 
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--config.tasks=('ading',)", "no task 'ading'"),
-        ("--config.shapes=('2x3',)", "want b x t x n x d"),
-        ("--config.cells=('lstn',)", "'lstn' is not in rnn_jax.cells"),
-        ("--config.methods=('auto',)", "must hold reference"),
+        ("--config.tasks=ading", "no task 'ading'"),
+        ("--config.shapes=2x3", "want b x t x n x d"),
+        ("--config.cells=lstn", "config.cells: 'lstn'; want some of"),
+        ("--config.only=irnn", "config.only: 'irnn'; want some of lstm, gru, vanilla"),
+        ("--config.contenders=ours,pytorch", "config.contenders: 'pytorch'; want some of ours, reference"),
+        ("--config.passes=bwd", "want some of fwd, fwdbwd"),
+        ("--config.dtypes=float16", "want some of float32, bfloat16"),
         ("--config.seeds=0", "at least 1"),
     ],
 )

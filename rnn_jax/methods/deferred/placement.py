@@ -3,11 +3,14 @@
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
+import functools
+import itertools
 import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.extend import core
 
 from rnn_jax.tracing import Body, flatten, live
@@ -138,6 +141,10 @@ def make_plan(body: Body, length: int) -> Plan:
     jaxpr, _ = flatten(core.ClosedJaxpr(body.jaxpr, []), keep_names=False)
     body = body._replace(jaxpr=jaxpr)
     where, notes = place(body, length)
+    if (split := split_concatenations(jaxpr, where)) is not jaxpr:
+        jaxpr = split
+        body = body._replace(jaxpr=jaxpr)
+        where, notes = place(body, length)
     by_place: list[list[Any]] = [[], [], [], []]
     for eqn in jaxpr.eqns:
         by_place[where[eqn.outvars[0]] if eqn.outvars else LOOP].append(eqn)
@@ -164,6 +171,46 @@ def make_plan(body: Body, length: int) -> Plan:
         body, where, once, ahead, after, loop, presums, widened,
         reads_of(ONCE), reads_of(AHEAD), list(dict.fromkeys(made_in_loop)), notes,
     )  # fmt: skip
+
+
+def split_concatenations(jaxpr, where):
+    """concat([x, h]) @ W as x @ W_x + h @ W_h, where x is known ahead of the loop and h is not."""
+    made_by = {e.outvars[0]: e for e in jaxpr.eqns if e.primitive.name == "concatenate"}
+    eqns = []
+    for eqn in jaxpr.eqns:
+        parts = [made_by.get(a) if not isinstance(a, core.Literal) else None for a in eqn.invars]
+        w = weight_of(eqn, where) if eqn.primitive.name == "dot_general" else None
+        joined = None if w is None else parts[1 - w]
+        if w is None or joined is None or len({where[v] == LOOP for v in variables(joined.invars)}) == 1:
+            eqns.append(eqn)
+            continue
+        (contract, _), axis = eqn.params["dimension_numbers"], joined.params["dimension"]
+        if contract[1 - w] != (axis,):
+            eqns.append(eqn)
+            continue
+
+        def apart(weight, *parts, eqn=eqn, w=w, along=contract[w][0], axis=axis):
+            ends = list(itertools.accumulate(p.shape[axis] for p in parts))
+            pieces = [
+                lax.slice_in_dim(weight, end - p.shape[axis], end, axis=along)
+                for p, end in zip(parts, ends, strict=True)
+            ]
+            kwargs = {k: eqn.params[k] for k in ("precision", "preferred_element_type")}
+            dims = eqn.params["dimension_numbers"]
+            pairs = zip(parts, pieces, strict=True) if w == 1 else zip(pieces, parts, strict=True)
+            terms = [lax.dot_general(a, b, dims, **kwargs) for a, b in pairs]
+            return functools.reduce(jnp.add, terms)
+
+        atoms = [eqn.invars[w], *joined.invars]
+        small = jax.make_jaxpr(apart)(*(a.aval for a in atoms)).jaxpr
+        env = dict(zip(small.invars, atoms, strict=True)) | {small.outvars[0]: eqn.outvars[0]}
+        for e in small.eqns:
+            read = [a if isinstance(a, core.Literal) else env[a] for a in e.invars]
+            made = [env.setdefault(v, core.Var(v.aval)) for v in e.outvars]
+            eqns.append(e.replace(invars=read, outvars=made))
+    if len(eqns) == len(jaxpr.eqns):
+        return jaxpr
+    return jaxpr.replace(eqns=live(eqns, jaxpr.outvars))
 
 
 def widen(eqn, where, widened):
