@@ -4,9 +4,9 @@ All contenders of a shape run in turn in one process, the forward pass and the g
 ratios of neighbours. Libraries that are not installed (`pip install .[bench]`) are listed as absent.
 
 results.json: <contender>_ms/<cell>/<b>x<t>x<n>x<d>/<fwd|fwdbwd>/<dtype> (median), <contender>_min_ms/..., _bytes/...
-(of the compiled program, beside its arguments), <contender>_over_ours/... (the median ratio of neighbours:
-above 1 it is slower than "auto"); flax is the better of its four. peak_gflops, which this machine's matrix product reaches,
-and share_of_peak/<cell>/<shape> of ours, forward and backward in float32. absent, device.
+(of the compiled program, beside its arguments), <contender>_over_ours/... (the median ratio of neighbours: above 1 it
+is slower than "auto"); flax is the better of its four. peak_gflops, which this machine's matrix product reaches, and
+share_of_peak/<cell>/<shape> of ours, forward and backward in float32. absent, device.
 
 For config.seeds tanh networks in one vmapped program under "auto": seeds_over_one/vanilla/<shape>, over the time of one
 under "reference", and seeds_over_in_turn/vanilla/<shape>, over that of as many runs in turn under "auto".

@@ -9,10 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend import core
 
 from rnn_jax.methods import METHODS, pick
-from rnn_jax.tracing import Traced, one_step, trace, varying
+from rnn_jax.tracing import Traced, one_step, same, trace, varying
 
 
 def scan(
@@ -207,30 +206,3 @@ def _settings():
         c.jax_enable_x64, c.jax_default_matmul_precision, c.jax_numpy_dtype_promotion, c.jax_numpy_rank_promotion,
         c.jax_default_prng_impl, c.jax_debug_nans, jax.device_count() == 1,
     )  # fmt: skip
-
-
-def same(a: core.Jaxpr, b: core.Jaxpr) -> bool:
-    """Whether two flat jaxprs are the same program."""
-    if len(a.eqns) != len(b.eqns) or [v.aval for v in a.invars] != [v.aval for v in b.invars]:
-        return False
-    match = dict(zip(a.invars, b.invars, strict=True))
-
-    def equal(x, y):
-        if isinstance(x, core.Literal) or isinstance(y, core.Literal):
-            return type(x) is type(y) and x.aval == y.aval and (x.val is y.val or bool(jnp.all(x.val == y.val)))
-        return match.get(x) is y
-
-    for e, f in zip(a.eqns, b.eqns, strict=True):
-        if e.primitive is not f.primitive or len(e.invars) != len(f.invars) or len(e.outvars) != len(f.outvars):
-            return False
-        if not all(map(equal, e.invars, f.invars)):
-            return False
-        try:
-            if e.params.keys() != f.params.keys() or any(
-                e.params[k] is not f.params[k] and e.params[k] != f.params[k] for k in e.params
-            ):
-                return False
-        except ValueError:  # parameters that do not compare to one truth value
-            return False
-        match.update(zip(e.outvars, f.outvars, strict=True))
-    return len(a.outvars) == len(b.outvars) and all(map(equal, a.outvars, b.outvars))

@@ -243,6 +243,36 @@ def _over(mask, value):
     return mask.reshape(mask.shape + (1,) * (value.ndim - 1))
 
 
+def same(a: core.Jaxpr, b: core.Jaxpr) -> bool:
+    """Whether two flat jaxprs are the same program."""
+    if len(a.eqns) != len(b.eqns) or [v.aval for v in a.invars] != [v.aval for v in b.invars]:
+        return False
+    match = dict(zip(a.invars, b.invars, strict=True))
+
+    def equal(x, y):
+        if isinstance(x, core.Literal) or isinstance(y, core.Literal):
+            if type(x) is not type(y) or x.aval != y.aval:
+                return False
+            with jax.ensure_compile_time_eval():
+                return x.val is y.val or bool(jnp.all(x.val == y.val))
+        return match.get(x) is y
+
+    for e, f in zip(a.eqns, b.eqns, strict=True):
+        if e.primitive is not f.primitive or len(e.invars) != len(f.invars) or len(e.outvars) != len(f.outvars):
+            return False
+        if not all(map(equal, e.invars, f.invars)):
+            return False
+        try:
+            if e.params.keys() != f.params.keys() or any(
+                e.params[k] is not f.params[k] and e.params[k] != f.params[k] for k in e.params
+            ):
+                return False
+        except ValueError:  # parameters that do not compare to one truth value
+            return False
+        match.update(zip(e.outvars, f.outvars, strict=True))
+    return len(a.outvars) == len(b.outvars) and all(map(equal, a.outvars, b.outvars))
+
+
 def _check_carry(tree, before, after):
     paths = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(jax.tree.unflatten(tree, before))]
     for path, a, b in zip(paths, before, after, strict=True):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "cells": {"cells"},
     "tracing": set(),
-    "methods": {"methods", "tracing"},
+    "methods": {"methods", "tracing", "cells"},
     "scan": {"tracing", "methods"},
     "bptt": {"cells"},
     "truncated": {"scan"},

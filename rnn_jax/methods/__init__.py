@@ -5,7 +5,7 @@ one that cannot do what is asked raises a ValueError that names the remedy. Thos
 `method="newton"` is `method=rnn_jax.methods.Newton()`.
 """
 
-from rnn_jax.methods import deferred, reference
+from rnn_jax.methods import cudnn, deferred, reference
 from rnn_jax.methods.associative import Associative as Associative
 from rnn_jax.methods.checkpointed import Checkpointed as Checkpointed
 from rnn_jax.methods.newton import Newton as Newton
@@ -16,6 +16,7 @@ METHODS = {
     "checkpointed": Checkpointed(),
     "associative": Associative(),
     "newton": Newton(),
+    "cudnn": cudnn.run,
 }
 
 
