@@ -6,6 +6,8 @@ them, exactly: gates in the order i f g o in both, matrices transposed, and a se
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs are not in JAX's annotations)
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.extend import core
@@ -26,7 +28,10 @@ def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
     weights = jnp.concatenate([wx.T.reshape(-1), wh.T.reshape(-1), bias, jnp.zeros_like(bias)])
     b = carry[0].shape[0]
     lengths = jnp.full(b, length, jnp.int32) if active is None else jnp.sum(active, 0, dtype=jnp.int32)
-    flip = (lambda a: _flip(a, lengths)) if reverse else (lambda a: a)
+
+    def flip(a):
+        return _flip(a, lengths) if reverse else a
+
     # A sequence of length 0 runs one step, of which nothing is kept: cuDNN takes no lengths below 1.
     y, h, c = kernel(flip(xs[0]).swapaxes(0, 1), carry[0][None], carry[1][None], weights, jnp.maximum(lengths, 1))
     y = flip(y.swapaxes(0, 1))
@@ -41,7 +46,7 @@ def available() -> bool:
     return jax.default_backend() == "gpu" and "nvidia" in jax.devices()[0].device_kind.lower()
 
 
-def kernel(x, h, c, weights, lengths):
+def kernel(x, h, c, weights, lengths) -> Any:
     """x [b t n], h and c [1 b d], lengths int32 [b], at least 1: (y [b t d], h, c)."""
     from jax.experimental import rnn
 
