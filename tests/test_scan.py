@@ -459,7 +459,7 @@ def test_names_that_cannot_be_reached():
         return lax.cond(h[0, 0] > 0, lambda h: name(h @ w, "inside"), lambda h: h, name(h, "outside")), h
 
     args = normal(1, D, D), normal(2, B, D), normal(3, T, B, D)
-    for method in rnn_jax.METHODS:
+    for method in ALL:
         scan(twice, *args, method=method)  # nobody asks: nothing is wrong
         with pytest.raises(ValueError, match="two values of the step are named 'a'"):
             scan(twice, *args, method=method, collect=("a",))
