@@ -60,7 +60,7 @@ def layers(config, names, workdir):
     peak = benchmarks.gemm_peak()
     out: dict[str, Any] = {"peak_gflops": round(peak, 1), "absent": {}}
     print(f"matrix products reach {peak:.0f} GFLOP/s here in float32", flush=True)
-    drawn: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
+    drawn: dict[tuple[str, str], dict[str, list[Any]]] = {}
     for dtype in split(config.dtypes):
         for shape in split(config.shapes):
             for cell in names:
@@ -73,7 +73,7 @@ def layers(config, names, workdir):
                     out |= {f"{key}/{row}": value for key, value in figures.items()}
                     flops = layer_flops(GATES.get(cell, 1), parse(shape), each == "fwdbwd")
                     for name in times:
-                        point = (flops / 1e9, figures[f"{name}_ms"])
+                        point = parse(shape), flops / 1e9, figures[f"{name}_ms"]
                         drawn.setdefault((cell, each), {}).setdefault(name, []).append(point)
                     if "ours" in times and each == "fwdbwd" and dtype == "float32" and cell in GATES:
                         share = flops / (1e6 * figures["ours_ms"]) / peak
@@ -127,25 +127,31 @@ def table(row, times, figures):
 
 
 def picture(drawn, peak, path):
-    """Time over the work of the matrix products, log-log, a panel a cell and pass; dashed: the machine's peak."""
+    """Log-log, a panel a cell and pass: time over the size that varies (b, t, n or d), or where several do, over the
+    work of the matrix products; there dashed: the machine's peak."""
     if not drawn:
         return
     rows = sorted({cell for cell, _ in drawn})
     columns = sorted({each for _, each in drawn})
     figure, grid = plots.panels(len(rows), len(columns), height=3.2 * len(rows), title="One recurrent layer")
     order = list(dict.fromkeys(name for lines in drawn.values() for name in lines))
+    shapes = {shape for lines in drawn.values() for points in lines.values() for shape, _, _ in points}
+    varied = [i for i, sizes in enumerate(zip(*shapes, strict=True)) if len(set(sizes)) > 1]
     for (cell, each), lines in drawn.items():
         axes = grid[rows.index(cell), columns.index(each)]
         for name, points in lines.items():
-            x, y = np.array(sorted(points)).T
+            x, y = zip(*sorted((s[varied[0]] if len(varied) == 1 else f, ms) for s, f, ms in points), strict=True)
             i = order.index(name)
             axes.plot(
                 x, y, label=name, marker=plots.MARKERS[i % len(plots.MARKERS)], color=f"C{i}", linewidth=1,
                 markersize=7 if name == "ours" else 4, zorder=3 if name == "ours" else 2,
             )  # fmt: skip
-        reach = np.array(axes.get_xlim()).clip(1e-6)
-        axes.plot(reach, 1e3 * reach / peak, "k--", linewidth=0.8, label="peak")
-        axes.set(xscale="log", yscale="log", title=f"{cell}, {each}", xlabel="GFLOP of its products", ylabel="ms")
+        if len(varied) == 1:
+            across = ("batch b", "steps t", "inputs n", "units d")[varied[0]]
+        else:
+            across, reach = "GFLOP of its products", np.array(axes.get_xlim()).clip(1e-6)
+            axes.plot(reach, 1e3 * reach / peak, "k--", linewidth=0.8, label="peak")
+        axes.set(xscale="log", yscale="log", title=f"{cell}, {each}", xlabel=across, ylabel="ms")
     grid[0, 0].legend(frameon=False, fontsize=7)
     plots.save(figure, path)
 

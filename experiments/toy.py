@@ -193,7 +193,7 @@ def draw(config, task, rows, path):
 
 def check(config):
     for key, known in {
-        "cell": cells.known(), "loss": scoring.LOSSES, "output": ("linear", "sigmoid"), "method": ("auto", *METHODS),
+        "cell": cells.known(), "loss": scoring.LOSSES, "output": ("linear", "sigmoid"), "method": METHODS,
         "measure": MEASURES,
     }.items():  # fmt: skip
         if config[key] not in known:

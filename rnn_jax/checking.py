@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnn_jax.bptt import numeric_gradient
-from rnn_jax.methods import METHODS, pick
+from rnn_jax.methods import METHODS
+from rnn_jax.methods.auto import pick
 from rnn_jax.methods.deferred.placement import BILINEAR, Plan, Sum, make_plan, variables, weight_of
 from rnn_jax.scan import scan
 from rnn_jax.tracing import one_step, trace
@@ -31,14 +32,15 @@ def explain(step, params, carry, xs=None, *, length=None) -> str:
     origins = _origins(plan, inputs)
     flat = [e for i in plan.loop for e in (i.products if isinstance(i, Sum) else [i])]
     deferred = [e.invars[w] for e in flat if (w := weight_of(e, plan.where)) is not None]
-    method, why = pick(traced.body, t)
+    forward, gradient, why = pick(traced.body, t)
+    picked = repr(gradient) if forward == gradient else f"{gradient!r} ({forward!r} where no gradient is asked for)"
     lines = [
         f"once        {_count(plan.once)}, from params alone",
         f"ahead       {_count(plan.ahead)}, for all {t} steps at once",
         f"loop        {_count(flat)}, {t} times in turn" + "".join(f"; {n}" for n in plan.notes),
         f"after       {_count(plan.after)}, for all {t} steps at once; gradients deferred to one product each: "
         + (", ".join(dict.fromkeys(_described(v, origins, inputs) for v in deferred)) or "none"),
-        f"method      auto picks {method!r}: {why}",
+        f"method      auto picks {picked}: {why}",
     ]
     return "\n".join(lines)
 
@@ -87,7 +89,8 @@ def check(
         loss = lambda args, m: _scalar(scan(step, *args, method=m, **kwargs))
         both = lambda m: (scan(step, *args, method=m, **kwargs), jax.grad(loss, allow_int=True)(args, m))
         out, grads = both("reference")
-        for m in METHODS if methods is None else ("reference", *methods):
+        every = [m for m in METHODS if m != "auto"]  # which is one of the others
+        for m in every if methods is None else ("reference", *methods):
             try:
                 mine = both(m)
             except ValueError as e:  # a method may not take this step, and says why

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rnn_jax.methods import METHODS, pick
+from rnn_jax.methods import METHODS
 from rnn_jax.tracing import Traced, one_step, same, trace, varying
 
 
@@ -62,9 +62,9 @@ def scan(
                 f"scan: taps[{key!r}] must be float with the leading axis t = {length}, "
                 f"got {tap.dtype}{list(tap.shape)}"
             )
-    if isinstance(method, str) and method != "auto":
+    if isinstance(method, str):
         if method not in METHODS:
-            raise ValueError(f"scan: unknown method {method!r}; known: auto, {', '.join(METHODS)}")
+            raise ValueError(f"scan: unknown method {method!r}; known: {', '.join(METHODS)}")
         method = METHODS[method]
     told = [name for name in collect if name in getattr(method, "reports", ())]  # by the method, not by the step
     named = [name for name in collect if name not in told]
@@ -183,9 +183,8 @@ def _prepare(step, params, carry, xs, active, reset, length, reverse, method, co
     if key in known and same(known[key][1].body.jaxpr, traced.body.jaxpr):
         return known[key][0], traced
     body = traced.body
-    run = METHODS[pick(body, length)[0]] if method == "auto" else method
     # A jit, so that an eager call compiles the whole loop once, and finds it again.
-    call = jax.jit(lambda fixed, carry, xs: run(body, fixed, carry, xs, length, reverse))
+    call = jax.jit(lambda fixed, carry, xs: method(body, fixed, carry, xs, length, reverse))
     if not any("Axis" in type(e).__name__ for e in body.jaxpr.effects):  # a psum's axis belongs to the caller
         known[key] = call, traced._replace(consts=[None] * len(traced.consts))
     return call, traced

@@ -4,7 +4,8 @@
 with respect to parameters and inputs. Each call ends when its result is there. A library that is not installed, or has
 no such cell, raises Absent with the reason. Inputs are time-major, weights random: values differ, the work does not.
 Cells are each library's own: LSTM with forget gate, GRU (with the reset after the product in torch, flax, Keras,
-equinox; before it here and in haiku), tanh.
+equinox; before it here and in haiku), tanh. Where there are several JAX devices that divide the batch
+(JAX_NUM_CPU_DEVICES=2: one a core), every layer in JAX has its batch cut over them; torch uses its threads.
 """
 # pyright: reportMissingImports=false, reportPrivateImportUsage=false
 # (the other libraries are optional)
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from rnn_jax import cells
 from rnn_jax.methods import METHODS
@@ -62,8 +65,13 @@ def compiled(apply, params, problem: Problem) -> Calls:
     """Of a function (params, xs) -> ys [t b d] in JAX."""
     xs, weight = (jnp.asarray(a, problem.dtype) for a in data(problem))
     params = jax.tree.map(lambda a: a.astype(problem.dtype), params)
+    count = jax.device_count() if problem.shape[0] % jax.device_count() == 0 else 1
+    mesh = jax.make_mesh((count,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:count])
+    whole, cut = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, "data"))
+    params, xs, weight = jax.device_put(params, whole), jax.device_put(xs, cut), jax.device_put(weight, cut)
     loss = lambda params, xs: jnp.sum((apply(params, xs) * weight).astype(jnp.float32))
-    passes = {"fwd": jax.jit(apply), "fwdbwd": jax.jit(jax.grad(loss, (0, 1)))}
+    gradient = jax.jit(jax.grad(loss, (0, 1)), out_shardings=(whole, cut))
+    passes = {"fwd": jax.jit(apply, out_shardings=cut), "fwdbwd": gradient}
     programs, used = {}, {}
     for key, f in passes.items():
         programs[key] = f.lower(params, xs).compile()

@@ -5,22 +5,18 @@ one that cannot do what is asked raises a ValueError that names the remedy. Thos
 `method="newton"` is `method=rnn_jax.methods.Newton()`.
 """
 
-from rnn_jax.methods import cudnn, deferred, reference
+from rnn_jax.methods import auto, cudnn, deferred, hoisted, reference
 from rnn_jax.methods.associative import Associative as Associative
 from rnn_jax.methods.checkpointed import Checkpointed as Checkpointed
 from rnn_jax.methods.newton import Newton as Newton
 
 METHODS = {
+    "auto": auto.run,
     "reference": reference.run,
+    "hoisted": hoisted.run,
     "deferred": deferred.run,
     "checkpointed": Checkpointed(),
     "associative": Associative(),
     "newton": Newton(),
     "cudnn": cudnn.run,
 }
-
-
-def pick(body, length: int) -> tuple[str, str]:
-    """What method="auto" means for this step and shape, and why."""
-    del body, length
-    return "deferred", "one product per weight gradient"

@@ -68,7 +68,7 @@ def test_flops_are_counted():
         ("--config.shapes=2x3", "want b x t x n x d"),
         ("--config.cells=lstn", "config.cells: 'lstn'; want some of"),
         ("--config.only=irnn", "config.only: 'irnn'; want some of lstm, gru, vanilla"),
-        ("--config.contenders=ours,pytorch", "config.contenders: 'pytorch'; want some of ours, reference"),
+        ("--config.contenders=ours,pytorch", "config.contenders: 'pytorch'; want some of ours, auto, reference"),
         ("--config.passes=bwd", "want some of fwd, fwdbwd"),
         ("--config.dtypes=float16", "want some of float32, bfloat16"),
         ("--config.seeds=0", "at least 1"),

@@ -1,0 +1,68 @@
+"""method="auto": what was fastest where it was measured.
+
+    platform   of a step                                        without a gradient   with one
+    cpu        W_x is small, and the products of all inputs     "hoisted"            "deferred"
+               fill the caches, or are cut into 4 gates
+    cpu        all others, linear ones too                      "deferred"           "deferred"
+    gpu, tpu   all: nothing was measured on one yet             "deferred"           "deferred"
+
+Measured 2026-11-23, jax 0.10.2, 2 CPU cores, float32, b x t x n x d, without a gradient: "hoisted" took 0.48 and 0.68
+of the time of "deferred" for the LSTM at 20x200x6x50 and 32x100x64x128 (XLA does not vectorise four gates that are each
+read from two arrays), 1.02 and 1.06 for the GRU; at 64x128x256x512, where the products of all inputs take 64 MiB, 0.69
+(LSTM), 0.83 (GRU) and 0.78 (tanh); at 16x128x768x768, where W_x takes 9 MiB, 1.18, 1.03 and 1.01. With a gradient
+"reference" takes 1.1 to 1.7 times as long as "deferred" everywhere. "associative" took 1.1 to 3.4 times as long as
+"deferred" for min_gru and lru from t = 200 to 65,536 and b from 1 to 64: a CPU has no parallel units to spend on it.
+"""
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
+# (the types of jaxprs are not in JAX's annotations)
+
+from typing import NamedTuple
+
+import jax
+
+from rnn_jax.methods import deferred, hoisted
+from rnn_jax.methods.deferred.placement import BILINEAR, ONCE, Sum, make_plan, size
+from rnn_jax.tracing import Body
+
+SMALL_WEIGHTS, LARGE_STACK, MANY_GATES = 2 * 2**20, 16 * 2**20, 4  # bytes, bytes
+
+
+class Choice(NamedTuple):
+    """Names of methods, and why."""
+
+    forward: str
+    gradient: str
+    why: str
+
+
+def pick(body: Body, length: int, platform: str | None = None) -> Choice:
+    """What "auto" means for this step and length. platform: of jax.default_backend() where None."""
+    platform = platform or jax.default_backend()
+    if platform != "cpu":
+        return Choice("deferred", "deferred", f"one product per weight gradient (not measured on a {platform} yet)")
+    plan = make_plan(body, length)
+    products = [e for e in plan.ahead if e.primitive.name in BILINEAR]
+    weights = sum(size(a) for e in products for a in e.invars if plan.where.get(a) == ONCE)
+    fed = {s.z for s in plan.loop if isinstance(s, Sum) and s.outside in plan.loop_ahead}
+    cuts = [e for e in plan.loop if not isinstance(e, Sum) and e.primitive.name in ("slice", "split")]
+    gates = max((sum(len(e.outvars) for e in cuts if e.invars[0] is z) for z in fed), default=0)
+    stack = length * sum(size(s.outside) for s in plan.loop if isinstance(s, Sum) and s.z in fed)
+    later = any(e.primitive.name in BILINEAR for e in plan.after) or body.jaxpr.effects
+    if later or not products or weights > SMALL_WEIGHTS or not (stack >= LARGE_STACK or gates >= MANY_GATES):
+        return Choice("deferred", "deferred", "one product per weight gradient, and one for all inputs")
+    why = f"{gates} gates are cut from them" if gates >= MANY_GATES else f"they would fill {stack / 2**20:.0f} MiB"
+    return Choice("hoisted", "deferred", f"one product per weight gradient; without one, inputs step by step: {why}")
+
+
+def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
+    choice = pick(body, length)
+    with_gradient = lambda fixed, carry, xs: deferred.run(body, fixed, carry, xs, length, reverse)
+    if choice.forward == choice.gradient:
+        return with_gradient(fixed, carry, xs)
+
+    @jax.custom_vjp
+    def call(fixed, carry, xs):
+        return hoisted.run(body, fixed, carry, xs, length, reverse)
+
+    call.defvjp(lambda *args: jax.vjp(with_gradient, *args), lambda pull, cotangents: pull(cotangents))
+    return call(fixed, carry, xs)
