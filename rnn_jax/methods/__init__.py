@@ -8,6 +8,7 @@ one that cannot do what is asked raises a ValueError that names the remedy. Thos
 from rnn_jax.methods import auto, cudnn, deferred, hoisted, reference
 from rnn_jax.methods.associative import Associative as Associative
 from rnn_jax.methods.checkpointed import Checkpointed as Checkpointed
+from rnn_jax.methods.fused import Fused as Fused
 from rnn_jax.methods.newton import Newton as Newton
 
 METHODS = {
@@ -19,4 +20,5 @@ METHODS = {
     "associative": Associative(),
     "newton": Newton(),
     "cudnn": cudnn.run,
+    "fused": Fused(),
 }

@@ -17,7 +17,7 @@ from rnn_jax.tracing import effects_of, flatten, live
 
 # What is dear to compute and cheap to store: the backward pass reads these values, where arithmetic is all it does.
 TRANSCENDENTAL = ("tanh", "logistic", "exp", "exp2", "expm1", "erf", "sqrt", "rsqrt", "cbrt", "pow", "log", "log1p")
-ARITHMETIC = ("add", "add_any", "sub", "mul", "div", "neg", "square", "integer_pow")
+ARITHMETIC = ("add", "add_any", "sub", "mul", "div", "neg", "square", "integer_pow", "one_minus_square")
 
 
 def step_values(plan: Plan, env, saved=None):

@@ -104,7 +104,7 @@ def place(body: Body, length: int):
 
     feeds = {id(e) for e in live(jaxpr.eqns, jaxpr.outvars[: body.n_carry])}
     tail = [e for e in jaxpr.eqns if e.outvars and where[e.outvars[0]] == LOOP and id(e) not in feeds]
-    starts = [e for e in tail if weight_of(e, where) is not None]
+    starts = [e for e in tail if weight_of(e, where) is not None or e.primitive.name == "reshape"]
     if starts:
         late: set[Any] = set()
         for e in tail:

@@ -1,0 +1,110 @@
+"""method="fused": the whole loop over time in one GPU kernel, for any step function.
+
+On a GPU the loop of `lax.scan` waits for the launch of a few small kernels at every step. Here one Pallas kernel (its
+Triton backend) runs all t: it reads the recurrent weights once, keeps them and the carry on the chip, and evaluates
+the step's own equations. This is method "deferred" with `lax.scan` replaced, forward and backward: what can be known
+ahead is computed before the kernel, and each weight gradient is one product over t and b after it. (Persistent kernels:
+Diamos et al., 2016, https://proceedings.mlr.press/v48/diamos16.html; fused cells with block-diagonal heads: Poppel et
+al., 2024, arXiv:2412.07752.)
+
+What may run in parallel is read from the equations: an axis that all of them map over (see `Axes`), such as the batch,
+the heads of block-diagonal weights, or the units of an element-wise cell, is cut into blocks, a program each. A step
+that mixes its rows runs as one program: slower, and as right.
+
+Not run on a GPU yet: the tests interpret the kernel, and lower it for one. Compiled for an H100 (by the compiler of JAX
+0.7.2, without the device), it keeps the weights in shared memory throughout the loop.
+"""
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
+# (the types of jaxprs are not in JAX's annotations)
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend import core
+
+from rnn_jax.methods import deferred
+from rnn_jax.methods.deferred.loop import make_loop
+from rnn_jax.methods.deferred.placement import variables
+from rnn_jax.methods.fused.kernel import Kernel, refusal
+from rnn_jax.methods.fused.slices import slice_early
+from rnn_jax.tracing import Body, flatten, one_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Fused:
+    """The method: equal to "deferred" up to rounding, in reverse mode of any order.
+
+    block_b    rows of the batch per program; the batch is padded to a multiple of it.
+    num_warps  per program, of 32 threads each.
+    memory     limit in bytes of what a program holds on the chip, weights and x of a step: what an H100 has for it (an
+               A100 has 163 KiB). With block-diagonal heads, params [heads d_h k d_h], a program has one head.
+    interpret  None compiles, and needs a GPU. True interprets the kernel on any device, for tests. False compiles for
+               whatever it is lowered for.
+
+    A GPU wants axes that are powers of two, 16 at least in a product, and no slices or concatenations of the carry
+    (gates that are slices of one product are taken apart). Its float32 products are TF32, as elsewhere on such a GPU,
+    unless `jax.default_matmul_precision` says otherwise. A kernel is not partitioned: where the batch is sharded over
+    devices, call it within `jax.shard_map(..., check_vma=False)`.
+
+    >>> rnn_jax.scan(step, params, carry, xs, method=rnn_jax.methods.Fused(block_b=32))
+    """
+
+    block_b: int = 16
+    num_warps: int = 8
+    memory: int = 227 * 1024
+    interpret: bool | None = None
+
+    def __post_init__(self):
+        if self.block_b < 1 or self.block_b & (self.block_b - 1):
+            raise ValueError(f"fused: block_b is a power of two, got {self.block_b}")
+
+    def __call__(self, body: Body, fixed, carry, xs, length: int, reverse: bool):
+        backend = jax.default_backend()
+        if self.interpret is None and backend != "gpu":
+            raise refusal(f'needs a GPU, and JAX runs on "{backend}" (in tests, methods.Fused(interpret=True))')
+        make = functools.partial(make_loop, run=self.scan)
+        return deferred.run(slice_early(body, length), fixed, carry, xs, length, reverse, make)
+
+    def scan(self, step, carry, xs, length: int, reverse: bool):
+        """`lax.scan` in one kernel. Its own derivative, which only second derivatives ask for, is that of lax.scan."""
+        leaves, tree = jax.tree.flatten((carry, xs))
+        n, trees = len(jax.tree.leaves(carry)), []
+
+        def flat(*leaves):
+            out = step(*jax.tree.unflatten(tree, leaves))
+            trees.append(jax.tree.structure(out))
+            return jax.tree.leaves(out)
+
+        types = [jax.typeof(a).update(weak_type=False) for a in leaves[:n]] + [one_step(a) for a in leaves[n:]]
+        jaxpr, consts = flatten(jax.make_jaxpr(flat)(*types), keep_names=False)
+        start, values = len(consts), [*map(jnp.asarray, consts), *leaves]
+        read = {v for e in jaxpr.eqns for v in variables(e.invars)} | set(variables(jaxpr.outvars))
+        kept = [i for i, v in enumerate(jaxpr.invars) if v in read or 0 <= i - start < n]
+        jaxpr = jaxpr.replace(invars=[jaxpr.invars[i] for i in kept])
+        consts, carry, xs = (
+            [values[i] for i in kept if i in part]
+            for part in (range(start), range(start, start + n), range(start + n, len(values)))
+        )
+        kernel = Kernel(jaxpr, len(consts), n, self)
+
+        def plain(consts, carry, xs):
+            def one(carry, x):
+                out = core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, []))(*consts, *carry, *x)
+                return out[:n], out[n:]
+
+            return lax.scan(one, carry, xs, length, reverse)
+
+        @jax.custom_vjp
+        def run(consts, carry, xs):
+            return kernel(consts, carry, xs, length, reverse)
+
+        def forward(*args):
+            # The barrier: of residuals that are arguments JAX 0.10 returns others, in a scan over a scan, second order.
+            return run(*args), lax.optimization_barrier(args)
+
+        run.defvjp(forward, lambda args, d: jax.vjp(plain, *args)[1](d))
+        last, ys = run(consts, carry, xs)
+        return jax.tree.unflatten(trees[-1], [*last, *ys])
