@@ -108,7 +108,8 @@ def describe(times, used):
             out[f"{name}_over_ours"] = ratio(times, name, "ours")
     if flax := [name for name in times if name.startswith("flax")]:
         best = min(flax, key=lambda name: out[f"{name}_ms"])
-        out |= {key.replace(best, "flax"): value for key, value in out.items() if key.startswith(f"{best}_")}
+        kinds = ("ms", "min_ms", "bytes", "over_ours")
+        out |= {f"flax_{kind}": out[f"{best}_{kind}"] for kind in kinds if f"{best}_{kind}" in out}
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in out.items()}
 
 

@@ -9,7 +9,9 @@ import numpy as np
 
 def alternate(calls, repeats: int, seconds: float, at_least=5):
     """Seconds of each call of each function, in turn: dict name -> list. `repeats` rounds after one that compiles, and
-    no new round after `seconds`, once there were `at_least`."""
+    no new round after `seconds`, once there were `at_least`. Each round has another order: who comes after torch, whose
+    threads still spin when it has returned, would pay for it every time."""
+    order, random = list(calls), np.random.default_rng(0)
     for f in calls.values():
         f()
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -17,9 +19,9 @@ def alternate(calls, repeats: int, seconds: float, at_least=5):
     for i in range(repeats):
         if i >= at_least and time.perf_counter() - began > seconds:
             break
-        for name, f in calls.items():
+        for name in random.permutation(order):
             start = time.perf_counter()
-            f()
+            calls[name]()
             times[name].append(time.perf_counter() - start)
     return times
 
