@@ -62,7 +62,7 @@ def main(config: Any, workdir):
             folder = workdir / f"updates_{b}"
             equal[b] = train_all(middle(config.rates), b, config.noises[:1], config.updates_equal, folder)
     out |= report(config, source, grid, equal)
-    draw(config, source, rebuild, grid, equal, workdir / "figures")
+    draw(config, source, rebuild, grid, equal, out, workdir / "figures")
     return out | {"seeds": config.seeds, "seconds": round(time.perf_counter() - began, 1)}
 
 
@@ -247,7 +247,7 @@ def report(config, source, grid, equal):
 # ------------------------------------------------------------------------------------------------------------- pictures
 
 
-def draw(config, source, rebuild, grid, equal, folder):
+def draw(config, source, rebuild, grid, equal, out, folder):
     compared = settings(config)
     middling = compared["rate"][len(config.rates) // 2]
     epochs, errors, shown = of_setting(config, grid, middling)
@@ -265,7 +265,7 @@ def draw(config, source, rebuild, grid, equal, folder):
         animations.texts(write(source, read), write(source, truth), strings, seeds, heads, **files)
     curves(config, source, grid, equal, folder / "error.png")
     if len(grid) > 1:
-        heat(config, source, grid, folder / "grid.png")
+        heat(config, source, out, folder / "grid.png")
     gates(config, source, rebuild, grid, middling, folder)
 
 
@@ -292,36 +292,24 @@ def panel(config, source, grid, setting, name):
 
 def curves(config, source, grid, equal, path):
     """The error of each batch size at the middle rate and the first noise, over epochs and over updates."""
-    figure, axes = plots.panels(1, 1 + bool(equal), height=4, sharey=True)
-    for i, b in enumerate(config.batches):
-        epochs, errors, _ = of_setting(config, grid, (middle(config.rates), b, config.noises[0]))
-        plots.band(axes[0, 0], epochs, errors.T, label=f"batch {b}", color=f"C{i}")
-        if equal:
-            plots.band(axes[0, 1], equal[b].updates, equal[b].errors[:, 0].T, color=f"C{i}")
-    for each, name in zip(axes[0], ("epochs", "updates"), strict=False):
-        each.set(xlabel=name, title=f"over {name}", yscale="log" if source.error == "mse" else "linear")
-    axes[0, 0].set_ylabel({"mse": "mean squared error", "wrong": "share of characters wrong"}[source.error])
-    axes[0, 0].legend(frameon=False)
-    figure.suptitle(f"Median and range of {config.seeds} seeds, rate {middle(config.rates):g}")
-    plots.save(figure, path)
+    at = [(middle(config.rates), b, config.noises[0]) for b in config.batches]
+    found = {f"batch {s[1]}": of_setting(config, grid, s) for s in at}
+    series = {"epochs": {label: (epochs, errors.T) for label, (epochs, errors, _) in found.items()}}
+    if equal:
+        series["updates"] = {f"batch {b}": (run.updates, run.errors[:, 0].T) for b, run in equal.items()}
+    title = f"Median and range of {config.seeds} seeds, rate {middle(config.rates):g}"
+    what, scale = {"mse": ("mean squared error", "log"), "wrong": ("share of characters wrong", "linear")}[source.error]
+    plots.medians(series, path, title=title, ylabel=what, yscale=scale)
 
 
-def heat(config, source, grid, path):
+def heat(config, source, out, path):
     """The whole grid: a map of rate x batch for each noise and epoch."""
-    figure, axes = plots.panels(len(config.epochs), len(config.noises), height=0.8 + 2 * len(config.epochs))
-    for (row, epoch), (column, noise) in product(enumerate(config.epochs), enumerate(config.noises)):
-        each, values = axes[row, column], np.zeros((len(config.rates), len(config.batches)))
-        for (i, rate), (j, b) in product(enumerate(config.rates), enumerate(config.batches)):
-            epochs, errors, _ = of_setting(config, grid, (rate, b, noise))
-            values[i, j] = np.median(errors[list(epochs).index(epoch)])
-            each.text(j, i, f"{values[i, j]:.3f}", ha="center", va="center", color="w", fontsize="small")
-        each.imshow(np.log10(np.maximum(values, 1e-6)), vmin=-3, vmax=1, cmap="magma", aspect="auto")
-        each.grid(False)
-        each.set_xticks(range(len(config.batches)), config.batches)
-        each.set_yticks(range(len(config.rates)), [f"{r:g}" for r in config.rates])
-        each.set(title=f"noise {noise:g}, epoch {epoch}", xlabel="batch", ylabel="rate")
-    figure.suptitle(f"{source.error} of the continuation, median of {config.seeds} seeds")
-    plots.save(figure, path)
+    over = config.epochs, config.noises, config.rates, config.batches
+    values = [out[f"{source.error}_{r:g}_{b:g}_{n:g}_{e}"] for e, n, r, b in product(*over)]
+    titles = [[f"noise {n:g}, epoch {e}" for n in config.noises] for e in config.epochs]
+    axes = {"batch": config.batches, "rate": [f"{r:g}" for r in config.rates]}
+    title = f"{source.error} of the continuation, median of {config.seeds} seeds"
+    plots.maps(np.reshape(values, [len(v) for v in over]), path, titles=titles, axes=axes, title=title)
 
 
 def gates(config, source, rebuild, grid, setting, folder):
@@ -333,29 +321,11 @@ def gates(config, source, rebuild, grid, setting, folder):
     window = fresh(config, source, noise)[0][:, :1]
     answers, seen = jax.jit(lambda p, w: continuation(config, source, rebuild, p, w, names))(params, window)
     values = {name: np.concatenate([seen[name][0, :, 0], seen[name][1:, -1, 0]]) for name in names}
-    read, truth = first_sequence(config, source, noise)
-    own = np.asarray(source.show(answers[:, 0]))
-    k, end = config.context, config.context + config.forecast
-
-    def above(axes, i):
-        """What is read by step i, and the predictions made by then: the newest follows from what the maps show."""
-        now, made = min(i + 1, k), max(i + 2 - k, 0)
-        if config.input == "function":
-            axes.plot(range(k + 1, end + 1), truth, "k--", linewidth=1, label="truth")
-            axes.plot(range(1, now + 1), read[:now], "k.", label="read")
-            axes.plot(range(k + 1, k + made + 1), own[:made], "C3.-", label="its own predictions")
-            axes.set(xlim=(0.5, end + 0.5), ylim=(-2.1, 1.4))
-            axes.legend(loc="lower left", ncols=3, fontsize="small")
-        else:
-            ahead, now, own_ = write(source, truth), write(source, read[:now]), write(source, own[:made])
-            animations.letters(axes, 0, ahead, ["0.6"] * len(ahead), k + 1)
-            animations.letters(axes, 1, now, ["k"] * len(now))
-            animations.letters(axes, 1, own_, animations.right(own_, ahead), k + 1)
-            axes.set(xlim=(0.5, end + 0.5), ylim=(1.6, -0.6), yticks=(0, 1), yticklabels=("truth", "model"))
-
+    shown = *first_sequence(config, source, noise), np.asarray(source.show(answers[:, 0]))
+    above = animations.so_far(*(shown if config.input == "function" else [write(source, a) for a in shown]))
     title = f"Reads to the line, then its own predictions (rate {rate:g}, batch {b}, noise {noise:g})"
     files = {"path": folder / "gates.gif", "still": folder / "gates.png"}
-    animations.traces(values, title=title, above=above, mark=k, xlabel="newest point read", **files)
+    animations.traces(values, title=title, above=above, mark=config.context, xlabel="newest point read", **files)
 
 
 # ---------------------------------------------------------------------------------------------------------------- check

@@ -165,3 +165,27 @@ def traces(values, path, *, title=" ", above=None, mark=0, xlabel="step", fps=5,
             above(axes["above"], i)
 
     return gif(figure, draw, t, path, fps=fps, **options)
+
+
+def so_far(read, truth, own, *, ylim=(-2.1, 1.4)):
+    """The `above` of `traces` for a model that reads k points, then its own predictions; of points or of strings.
+
+    At step i: what is read by then, and the predictions made by then, the newest of which follows from the maps.
+    """
+    k, end = len(read), len(read) + len(truth)
+
+    def above(axes, i):
+        now, made = min(i + 1, k), max(i + 2 - k, 0)
+        if isinstance(read, str):
+            letters(axes, 0, truth, ["0.6"] * len(truth), k + 1)
+            letters(axes, 1, read[:now], ["k"] * now)
+            letters(axes, 1, own[:made], right(own[:made], truth), k + 1)
+            axes.set(xlim=(0.5, end + 0.5), ylim=(1.6, -0.6), yticks=(0, 1), yticklabels=("truth", "model"))
+        else:
+            axes.plot(range(k + 1, end + 1), truth, "k--", linewidth=1, label="truth")
+            axes.plot(range(1, now + 1), read[:now], "k.", label="read")
+            axes.plot(range(k + 1, k + made + 1), own[:made], "C3.-", label="its own predictions")
+            axes.set(xlim=(0.5, end + 0.5), ylim=ylim)
+            axes.legend(loc="lower left", ncols=3, fontsize="small")
+
+    return above

@@ -61,6 +61,39 @@ def lines(x, series, path, *, title, xlabel, ylabel, ylim=None):
     return save(figure, path)
 
 
+def medians(series, path, *, title, ylabel, yscale="linear"):
+    """The same values over several x axes, side by side: medians and ranges over the seeds. Returns the path.
+
+    series: dict name of the x axis -> dict label -> (x, values [seeds x]), the same labels in each, a color each.
+    """
+    figure, grid = panels(1, len(series), height=4, title=title, sharey=True)
+    for axes, (xlabel, drawn) in zip(grid[0], series.items(), strict=True):
+        for i, (label, (x, values)) in enumerate(drawn.items()):
+            band(axes, x, values, label=label, color=f"C{i}")
+        axes.set(xlabel=xlabel, title=f"over {xlabel}", yscale=yscale)
+    grid[0, 0].set_ylabel(ylabel)
+    grid[0, 0].legend(frameon=False)
+    return save(figure, path)
+
+
+def maps(values, path, *, titles, axes, title, low=-3, high=1):
+    """Heat maps with their numbers in them, values [rows columns y x] and titles [rows columns]. Returns the path.
+
+    axes: dict name -> labels of the ticks, of x then of y. low, high: log10 of the darkest and the brightest value.
+    """
+    (xlabel, xs), (ylabel, ys) = axes.items()
+    figure, grid = panels(*values.shape[:2], height=0.8 + 2 * len(values), title=title)
+    for at, each in np.ndenumerate(grid):
+        each.imshow(np.log10(np.maximum(values[at], 1e-6)), vmin=low, vmax=high, cmap="magma", aspect="auto")
+        for (y, x), value in np.ndenumerate(values[at]):
+            each.text(x, y, f"{value:.3f}", ha="center", va="center", color="w", fontsize="small")
+        each.grid(False)
+        each.set_xticks(range(len(xs)), xs)
+        each.set_yticks(range(len(ys)), ys)
+        each.set(title=titles[at[0]][at[1]], xlabel=xlabel, ylabel=ylabel)
+    return save(figure, path)
+
+
 def loss_curve(rows, path, *, unit="nats", title=None):
     """Draws every *loss over training steps, into a PNG 1200 px wide.
 

@@ -38,9 +38,9 @@ and 0.61 at 16x1024x768x768. So: GRU and tanh meet their target beside torch eve
 shapes in this run, and 0.97 to 1.12 in one without torch.
 
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
-up to 1.6 times (the order is random now); a process on both cores stops XLA's loops from using the second one, so nothing
-else may run. A layer written out by hand with one buffer for the products of inputs, the gates and their gradients is
-0.94 to 0.97 of ours, and XLA copies that buffer whole in each step where it is both read and written.
+up to 1.6 times (the order is random now); a process on both cores stops XLA's loops from using the second one, so
+nothing else may run. A layer written out by hand with one buffer for the products of inputs, the gates and their
+gradients is 0.94 to 0.97 of ours, and XLA copies that buffer whole in each step where it is both read and written.
 """
 
 from typing import Any
