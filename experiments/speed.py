@@ -153,7 +153,7 @@ def picture(drawn, peak, path):
             across, reach = "GFLOP of its products", np.array(axes.get_xlim()).clip(1e-6)
             axes.plot(reach, 1e3 * reach / peak, "k--", linewidth=0.8, label="peak")
         axes.set(xscale="log", yscale="log", title=f"{cell}, {each}", xlabel=across, ylabel="ms")
-    grid[0, 0].legend(frameon=False, fontsize=7)
+    max(grid.flat, key=lambda axes: len(axes.lines)).legend(frameon=False, fontsize=7)
     plots.save(figure, path)
 
 
