@@ -4,9 +4,9 @@ All contenders of a shape run in turn in one process, the forward pass and the g
 ratios of neighbours. Libraries that are not installed (`pip install .[bench]`) are listed as absent.
 
 results.json: <contender>_ms/<cell>/<b>x<t>x<n>x<d>/<fwd|fwdbwd>/<dtype> (median), <contender>_min_ms/..., _bytes/...
-(of the compiled program, beside its arguments), <contender>_over_ours/... (the median ratio of neighbours: above 1 it
-is slower than "auto"); flax is the better of its four. peak_gflops, which this machine's matrix product reaches, and
-share_of_peak/<cell>/<shape> of ours, forward and backward in float32. absent, device.
+(of the compiled program, beside its arguments), _compile_ms/..., <contender>_over_ours/... (the median ratio of
+neighbours: above 1 it is slower than "auto"); flax is the better of its four. peak_gflops, which this machine's matrix
+product reaches, and share_of_peak/<cell>/<shape> of ours, forward and backward in float32. absent, device.
 
 For config.seeds tanh networks in one vmapped program under "auto": seeds_over_one/vanilla/<shape>, over the time of one
 under "reference", and seeds_over_in_turn/vanilla/<shape>, over that of as many runs in turn under "auto".
@@ -69,7 +69,7 @@ def layers(config, names, workdir):
                     row = f"{cell}/{shape}/{each}/{dtype}"
                     calls = {name: getattr(calls, each) for name, calls in built.items()}
                     times = benchmarks.alternate(calls, config.repeats, config.seconds_per_shape)
-                    figures = describe(times, {name: c.bytes and c.bytes[each] for name, c in built.items()})
+                    figures = describe(times, built, each)
                     out |= {f"{key}/{row}": value for key, value in figures.items()}
                     flops = layer_flops(GATES.get(cell, 1), parse(shape), each == "fwdbwd")
                     for name in times:
@@ -97,18 +97,18 @@ def contenders(config, problem, absent):
     return built
 
 
-def describe(times, used):
-    """The numbers of one row: median and least ms, bytes, and how much slower than ours."""
+def describe(times, built, each):
+    """The numbers of one row: median and least ms, bytes, ms to compile, and how much slower than ours."""
     out: dict[str, Any] = {}
     for name, seconds in times.items():
         out |= {f"{name}_ms": 1e3 * float(np.median(seconds)), f"{name}_min_ms": 1e3 * min(seconds)}
-        if used[name] is not None:
-            out[f"{name}_bytes"] = used[name]
+        if built[name].bytes:
+            out |= {f"{name}_bytes": built[name].bytes[each], f"{name}_compile_ms": 1e3 * built[name].compile[each]}
         if "ours" in times and name != "ours":
             out[f"{name}_over_ours"] = ratio(times, name, "ours")
     if flax := [name for name in times if name.startswith("flax")]:
         best = min(flax, key=lambda name: out[f"{name}_ms"])
-        kinds = ("ms", "min_ms", "bytes", "over_ours")
+        kinds = ("ms", "min_ms", "bytes", "compile_ms", "over_ours")
         out |= {f"flax_{kind}": out[f"{best}_{kind}"] for kind in kinds if f"{best}_{kind}" in out}
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in out.items()}
 
@@ -117,11 +117,11 @@ def table(row, times, figures):
     lines = [row]
     for name, seconds in times.items():
         over = figures.get(f"{name}_over_ours")
-        used = figures.get(f"{name}_bytes")
+        used, compiling = figures.get(f"{name}_bytes"), figures.get(f"{name}_compile_ms")
         lines.append(
             f"    {name:22} {figures[f'{name}_ms']:10.2f} ms   least {figures[f'{name}_min_ms']:10.2f}"
             + (f"   {over:6.2f} x ours" if over is not None else " " * 16)
-            + (f"   {used / 2**20:9.1f} MiB" if used is not None else " " * 16)
+            + (f"   {used / 2**20:9.1f} MiB, compiled in {compiling:6.0f} ms" if used is not None else " " * 40)
             + f"   of {len(seconds)}"
         )
     return "\n".join(lines)

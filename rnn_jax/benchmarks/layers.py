@@ -13,7 +13,8 @@ equinox; before it here and in haiku), tanh. Where there are several JAX devices
 import functools
 import importlib.util
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -41,7 +42,8 @@ class Problem(NamedTuple):
 class Calls(NamedTuple):
     fwd: Callable[[], Any]
     fwdbwd: Callable[[], Any]
-    bytes: dict[str, int] | None = None  # beside arguments and results, of the compiled program, by pass
+    bytes: Mapping[str, int] = {}  # beside arguments and results, of the compiled program, by pass
+    compile: Mapping[str, float] = {}  # seconds to trace and compile it, by pass
 
 
 def build(name: str, problem: Problem) -> Calls:
@@ -69,16 +71,20 @@ def compiled(apply, params, problem: Problem) -> Calls:
     mesh = jax.make_mesh((count,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:count])
     whole, cut = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, "data"))
     params, xs, weight = jax.device_put(params, whole), jax.device_put(xs, cut), jax.device_put(weight, cut)
-    loss = lambda params, xs: jnp.sum((apply(params, xs) * weight).astype(jnp.float32))
-    gradient = jax.jit(jax.grad(loss, (0, 1)), out_shardings=(whole, cut))
-    passes = {"fwd": jax.jit(apply, out_shardings=cut), "fwdbwd": gradient}
-    programs, used = {}, {}
-    for key, f in passes.items():
-        programs[key] = f.lower(params, xs).compile()
+    loss = lambda params, xs, weight: jnp.sum((apply(params, xs) * weight).astype(jnp.float32))
+    passes = {
+        "fwd": (jax.jit(apply, out_shardings=cut), (params, xs)),
+        "fwdbwd": (jax.jit(jax.grad(loss, (0, 1)), out_shardings=(whole, cut)), (params, xs, weight)),
+    }
+    programs, used, seconds = {}, {}, {}
+    for key, (f, args) in passes.items():
+        began = time.perf_counter()
+        programs[key] = f.lower(*args).compile()
+        seconds[key] = time.perf_counter() - began
         memory = programs[key].memory_analysis()
         used[key] = memory.temp_size_in_bytes if memory else 0
-    run = {key: lambda p=p: jax.block_until_ready(p(params, xs)) for key, p in programs.items()}
-    return Calls(run["fwd"], run["fwdbwd"], used)
+    run = {key: lambda p=p, args=passes[key][1]: jax.block_until_ready(p(*args)) for key, p in programs.items()}
+    return Calls(run["fwd"], run["fwdbwd"], used, seconds)
 
 
 def ours(method, problem: Problem) -> Calls:
