@@ -20,6 +20,8 @@ from rnn_jax.methods.linear import apply, product, recurrence, shift, transpose
 from rnn_jax.methods.states import Layout, demand_parallel
 from rnn_jax.tracing import Body
 
+TRUST = 4  # how far beyond the largest value of f, over time, a unit's guess may go
+
 
 @dataclasses.dataclass(frozen=True)
 class Newton:
@@ -30,9 +32,9 @@ class Newton:
     damping     0 is Newton's method. Above, Levenberg and Marquardt's (ELK): a correction is held near 0 by a parallel
                 Kalman smoother, with this weight times the residual (Yamashita & Fukushima, 2001), where plain
                 iterations overshoot. The same root.
-    tolerance   of the residual max |f(s_{t-1}) - s_t| / max |s|; None is 32 times the resolution of float32 or
-                float64, 4 times that of a narrower type. One more
-                iteration follows: where the method converges quadratically, the rest is rounding.
+    tolerance   of the residual |f(s_{t-1}) - s_t| over the largest state of the row up to t; None is 32 times the
+                resolution of float32 or float64, 4 times that of a narrower type. One more iteration follows, and is
+                kept if it helps: where convergence is quadratic, the rest is rounding.
     iterations  at most; then an error is raised and the values are NaN. Without damping t suffice.
 
     Reports by `collect`: "newton/iterations", int [t], after how many iterations each step was within the
@@ -117,44 +119,53 @@ def iterate(step, options: Newton, length, reverse, fixed, xs, first):
     tolerance = options.tolerance or layout.resolution
 
     def residual(states, new):
-        scale = jnp.max(jnp.abs(new))
-        each = jnp.max(jnp.abs(new - states), axis=(1, 2, 3)) / jnp.where(scale > 0, scale, 1)
-        return each.astype(real)
+        """[t]: how far each step is from f of the one before it, against the largest state of its row so far: one that
+        blows up later on must not excuse an error before."""
+        largest = jnp.max(jnp.abs(new), axis=(2, 3))
+        scale = lax.cummax(jnp.maximum(largest, jnp.max(jnp.abs(packed), axis=(1, 2))), reverse=reverse)
+        each = jnp.max(jnp.abs(new - states), axis=(2, 3)) / jnp.where(scale > 0, scale, 1)
+        return jnp.max(each, axis=1).astype(real)
 
-    def improve(states, new, distance):
+    def improve(states, distance):
+        """Newton's correction of a guess, and f of that: every step after a right one is right, and where the cell is
+        bounded no guess is far off."""
         before = shift(packed, states, reverse)
-        a, error = jacobians(xs, before), new - states
+        a, new = jacobians(xs, before), at_all(xs, before)
+        error = new - states
         if options.damping:
             change = smoothed(a, error, options.damping * jnp.minimum(distance, 1), reverse)
         else:
             change = recurrence(a, error, jnp.zeros_like(packed), reverse)
-        # Products of Jacobians overflow far from the root. Such an entry takes f's value: each iteration still makes
-        # the first step that was wrong right.
-        change = jnp.where(jnp.isfinite(change), change, error)
-        states = jnp.nan_to_num(states + change)
-        return states, at_all(xs, shift(packed, states, reverse))
+        # Products of Jacobians overflow far from the root, and an LSTM forgets a huge c only slowly. What overflows
+        # takes f's value; no unit passes TRUST times what f gives it anywhere in its row.
+        corrected = jnp.where(jnp.isfinite(change), states + change, new)
+        allowed = TRUST * jnp.max(jnp.abs(new), axis=0)
+        corrected *= jnp.minimum(1, allowed / jnp.maximum(jnp.abs(corrected), jnp.finfo(real).tiny))
+        states = at_all(xs, shift(packed, corrected, reverse))
+        return states, residual(states, at_all(xs, shift(packed, states, reverse)))
 
     def going(state):
-        count, _, _, r, _ = state
+        count, _, r, _ = state
         return (count < options.iterations) & ~(jnp.max(r) <= tolerance)
 
     def one(state):
-        count, states, new, r, since = state
-        states, new = improve(states, new, jnp.max(r))
-        r = residual(states, new)
+        count, states, r, since = state
+        states, r = improve(states, jnp.max(r))
         since = jnp.where(r <= tolerance, jnp.where(since < 0, count + 1, since), -1)
-        return count + 1, states, new, r, since
+        return count + 1, states, r, since
 
     guess = jnp.broadcast_to(packed, (length, *packed.shape))
-    new = at_all(xs, shift(packed, guess, reverse))
-    r = residual(guess, new)
+    r = residual(guess, at_all(xs, shift(packed, guess, reverse)))
     since = jnp.where(r <= tolerance, 0, -1).astype(jnp.int32)
-    count, states, new, r, since = lax.while_loop(going, one, (jnp.int32(0), guess, new, r, since))
-    states, new = improve(states, new, jnp.max(r))
-    r = residual(states, new)
+    count, states, r, since = lax.while_loop(going, one, (jnp.int32(0), guess, r, since))
+    # One iteration more, where it helps: in float32 products of many Jacobians can be worse than the guess.
+    better, r_better = improve(states, jnp.max(r))
+    helps = jnp.max(r_better) <= jnp.max(r)
+    states, r = jnp.where(helps, better, states), jnp.where(helps, r_better, r)
     converged = jnp.max(r) <= tolerance
     demand_convergence(converged, count, jnp.max(r), tolerance)
-    return jax.vmap(layout.unpack)(jnp.where(converged, new, jnp.nan)), (since, r)
+    states = at_all(xs, shift(packed, states, reverse))
+    return jax.vmap(layout.unpack)(jnp.where(converged, states, jnp.nan)), (since, r)
 
 
 def demand_convergence(converged, count, residual, tolerance):

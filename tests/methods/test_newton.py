@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from scan_problems import CELLS, MASKS, B, D, N, T, agree, gradients, normal, problem, relative, scalar
 
@@ -98,6 +99,47 @@ def test_float32_within_1e_6_of_the_reference(cell):
         assert 0 <= iterations.min() <= iterations.max() < 30 and residual.max() < 1e-6
         exact, ours = grads["reference"](params, rest), grads["newton"](params, rest)
         assert all(relative(ours[k], exact[k]) < 1e-5 for k in exact)
+
+
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
+def test_float32_within_1e_6_of_the_reference_on_trained_weights(cell):
+    """Networks that have learned to hold the last sign seen, over 40 steps; then over 500."""
+    cell, d, cast = CELLS[cell], 8, lambda tree: jax.tree.map(lambda a: a.astype(jnp.float32), tree)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.02))
+    carry = cell.carry(16, d, jnp.float32)
+    params = cast(cell.init(jax.random.key(0), 1, d) | {"out": 0.1 * normal(1, d)})
+
+    def make(key, t):
+        xs = jnp.round(jax.random.uniform(key, (t, 16), jnp.float32, -1, 1) * 0.75)
+        return xs[..., None], jax.lax.associative_scan(lambda a, b: jnp.where(b != 0, b, a), xs)
+
+    def loss(params, xs, ys):
+        return jnp.mean((scan(cell.step, params, carry, xs, method="reference")[1] @ params["out"] - ys) ** 2)
+
+    @jax.jit
+    def train(params):
+        def one(state, key):
+            grads = jax.grad(loss)(state[0], *make(key, 40))
+            updates, opt = optimizer.update(grads, state[1])
+            return (optax.apply_updates(state[0], updates), opt), None
+
+        return jax.lax.scan(one, (params, optimizer.init(params)), jax.random.split(jax.random.key(2), 400))[0][0]
+
+    trained, (xs, ys) = train(params), make(jax.random.key(3), 500)
+    assert loss(trained, xs[:40], ys[:40]) < 0.02 < loss(params, xs[:40], ys[:40]), "it has not learned"
+    run = jax.jit(lambda m: scan(cell.step, trained, carry, xs, method=m)[1], static_argnums=0)
+    assert relative(run("newton"), run("reference")) <= 1e-6
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_state_that_blows_up_excuses_no_error_before_it(seed):
+    """Chaos for 60 steps, then growth to 1e12: measured against the largest of all, the first would count as right."""
+    step = lambda p, h, x: (jnp.where(jnp.abs(h) < 5, 3 * jnp.sin(2 * h) + x, 2 * h),) * 2
+    xs = 0.3 * jax.random.normal(jax.random.key(seed), (100, 1, 1), jnp.float32).at[60].add(30)
+    args = step, None, jnp.full((1, 1), 0.5, jnp.float32), xs
+    right, ours = (scan(*args, method=m)[1] for m in ("reference", "newton"))
+    assert jnp.max(jnp.abs(right)) > 1e10 > 100 > jnp.max(jnp.abs(right[:60]))
+    assert relative(ours[:60], right[:60]) < 1e-5 and relative(ours, right) < 1e-5
 
 
 def test_iterations_are_counted_step_by_step():
