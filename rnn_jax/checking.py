@@ -32,7 +32,7 @@ def explain(step, params, carry, xs=None, *, length=None) -> str:
     origins = _origins(plan, inputs)
     flat = [e for i in plan.loop for e in (i.products if isinstance(i, Sum) else [i])]
     deferred = [e.invars[w] for e in flat if (w := weight_of(e, plan.where)) is not None]
-    forward, gradient, why = pick(traced.body, t)
+    forward, gradient, why, *_ = pick(traced.body, t)
     picked = repr(gradient) if forward == gradient else f"{gradient!r} ({forward!r} where no gradient is asked for)"
     lines = [
         f"once        {_count(plan.once)}, from params alone",

@@ -8,6 +8,7 @@ one that cannot do what is asked raises a ValueError that names the remedy. Thos
 from rnn_jax.methods import auto, cudnn, deferred, hoisted, reference
 from rnn_jax.methods.associative import Associative as Associative
 from rnn_jax.methods.checkpointed import Checkpointed as Checkpointed
+from rnn_jax.methods.chunked import Chunked as Chunked
 from rnn_jax.methods.fused import Fused as Fused
 from rnn_jax.methods.newton import Newton as Newton
 
@@ -16,6 +17,7 @@ METHODS = {
     "reference": reference.run,
     "hoisted": hoisted.run,
     "deferred": deferred.run,
+    "chunked": Chunked(),
     "checkpointed": Checkpointed(),
     "associative": Associative(),
     "newton": Newton(),

@@ -1,8 +1,10 @@
 """method="auto": what was fastest where it was measured.
 
     platform   of a step                                        without a gradient   with one
-    cpu        W_x is small, and the products of all inputs     "hoisted"            "deferred"
+    cpu        W_x is small, and the products of all inputs     "hoisted"            as below
                fill the caches, or are cut into 4 gates
+    cpu        one device, and what a gradient keeps of all     "deferred"           "chunked"
+               steps does not fit the caches (36 MiB)
     cpu        all others, linear ones too                      "deferred"           "deferred"
     gpu, tpu   all: nothing was measured on one yet             "deferred"           "deferred"
 
@@ -10,8 +12,11 @@ Measured 2026-11-23, jax 0.10.2, 2 CPU cores, float32, b x t x n x d, without a 
 of the time of "deferred" for the LSTM at 20x200x6x50 and 32x100x64x128 (XLA does not vectorise four gates that are each
 read from two arrays), 1.02 and 1.06 for the GRU; at 64x128x256x512, where the products of all inputs take 64 MiB, 0.69
 (LSTM), 0.83 (GRU) and 0.78 (tanh); at 16x128x768x768, where W_x takes 9 MiB, 1.18, 1.03 and 1.01. With a gradient
-"reference" takes 1.1 to 1.7 times as long as "deferred" everywhere. "associative" took 1.1 to 3.4 times as long as
-"deferred" for min_gru and lru from t = 200 to 65,536 and b from 1 to 64: a CPU has no parallel units to spend on it.
+"reference" takes 1.1 to 1.7 times as long as "deferred" where that fits the caches, and 0.9 to 1.05 times where it does
+not; "chunked" takes 0.6 to 0.9 of the time of "deferred" there (LSTM and GRU at 48 to 256 x 100 x 64 x 128,
+256x50x64x64, 1x4096x64x128, 16x1024x768x768), and 1.0 to 1.1 where it does. "associative" took 1.1 to 3.4 times as
+long as "deferred" for min_gru and lru from t = 200 to 65,536 and b from 1 to 64: a CPU has no parallel units to spend
+on it.
 """
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 # (the types of jaxprs are not in JAX's annotations)
@@ -21,10 +26,12 @@ from typing import NamedTuple
 import jax
 
 from rnn_jax.methods import deferred, hoisted
+from rnn_jax.methods.chunked import Chunked, fitting, kept
 from rnn_jax.methods.deferred.placement import BILINEAR, ONCE, Sum, make_plan, size
 from rnn_jax.tracing import Body
 
 SMALL_WEIGHTS, LARGE_STACK, MANY_GATES = 2 * 2**20, 16 * 2**20, 4  # bytes, bytes
+LARGE_KEPT = 36 * 2**20  # bytes
 
 
 class Choice(NamedTuple):
@@ -33,6 +40,7 @@ class Choice(NamedTuple):
     forward: str
     gradient: str
     why: str
+    chunk: int = 0  # steps, of "chunked"
 
 
 def pick(body: Body, length: int, platform: str | None = None) -> Choice:
@@ -47,22 +55,28 @@ def pick(body: Body, length: int, platform: str | None = None) -> Choice:
     cuts = [e for e in plan.loop if not isinstance(e, Sum) and e.primitive.name in ("slice", "split")]
     gates = max((sum(len(e.outvars) for e in cuts if e.invars[0] is z) for z in fed), default=0)
     stack = length * sum(size(s.outside) for s in plan.loop if isinstance(s, Sum) and s.z in fed)
+    chunk, gradient, kept_all = fitting(plan, length), "deferred", kept(plan) * length
+    why = "one product per weight gradient"
+    if kept_all > LARGE_KEPT and chunk < length and jax.device_count() == 1 and not body.jaxpr.effects:
+        gradient = "chunked"
+        why += f" and {chunk} steps: the {kept_all / 2**20:.0f} MiB that all {length} keep would not stay in the caches"
     later = any(e.primitive.name in BILINEAR for e in plan.after) or body.jaxpr.effects
     if later or not products or weights > SMALL_WEIGHTS or not (stack >= LARGE_STACK or gates >= MANY_GATES):
-        return Choice("deferred", "deferred", "one product per weight gradient, and one for all inputs")
-    why = f"{gates} gates are cut from them" if gates >= MANY_GATES else f"they would fill {stack / 2**20:.0f} MiB"
-    return Choice("hoisted", "deferred", f"one product per weight gradient; without one, inputs step by step: {why}")
+        return Choice("deferred", gradient, f"{why}, and one for all inputs", chunk)
+    reason = f"{gates} gates are cut from them" if gates >= MANY_GATES else f"they would fill {stack / 2**20:.0f} MiB"
+    return Choice("hoisted", gradient, f"{why}; without one, inputs step by step: {reason}", chunk)
 
 
 def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
     choice = pick(body, length)
-    with_gradient = lambda fixed, carry, xs: deferred.run(body, fixed, carry, xs, length, reverse)
+    methods = {"deferred": deferred.run, "hoisted": hoisted.run, "chunked": Chunked(choice.chunk or None)}
+    with_gradient = lambda *args: methods[choice.gradient](body, *args, length, reverse)
     if choice.forward == choice.gradient:
         return with_gradient(fixed, carry, xs)
 
     @jax.custom_vjp
     def call(fixed, carry, xs):
-        return hoisted.run(body, fixed, carry, xs, length, reverse)
+        return methods[choice.forward](body, fixed, carry, xs, length, reverse)
 
     call.defvjp(lambda *args: jax.vjp(with_gradient, *args), lambda pull, cotangents: pull(cotangents))
     return call(fixed, carry, xs)

@@ -10,10 +10,9 @@ import math
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
-from jax import lax
 
 from rnn_jax.methods import deferred, reference
+from rnn_jax.methods.chunks import chunk_length, in_chunks
 from rnn_jax.tracing import Body
 
 
@@ -41,34 +40,10 @@ class Checkpointed:
             raise ValueError('checkpointed: the step has callbacks or prints, which would run twice; use "deferred"')
         body, fixed = deferred.hoist(body, fixed, length)
         method = deferred.run if self.policy is None else reference.run
-        chunk = min(self.chunk or chunk_length(length), max(length, 1))
-        whole = length - length % chunk
+        chunk = self.chunk or chunk_length(length, max(math.isqrt(length), 1))
 
-        def piece(fixed, carry, xs, steps):
+        def piece(carry, xs, steps):
             run = lambda fixed, carry, xs: method(body, fixed, carry, xs, steps, reverse)
             return jax.checkpoint(run, prevent_cse=False, policy=self.policy)(fixed, carry, xs)
 
-        def chunks(carry):
-            cut = [x[:whole].reshape(whole // chunk, chunk, *x.shape[1:]) for x in xs]
-            carry, ys = lax.scan(
-                lambda k, x: piece(fixed, k, x, chunk), carry, cut, length=whole // chunk, reverse=reverse
-            )
-            return carry, [y.reshape(whole, *y.shape[2:]) for y in ys]
-
-        if whole == length:
-            return chunks(carry)
-        tail = lambda carry: piece(fixed, carry, [x[whole:] for x in xs], length - whole)
-        if reverse:
-            carry, last = tail(carry)
-            carry, first = chunks(carry)
-        else:
-            carry, first = chunks(carry)
-            carry, last = tail(carry)
-        return carry, [jnp.concatenate(pair) for pair in zip(first, last, strict=True)]
-
-
-def chunk_length(t: int) -> int:
-    """The divisor of t nearest to its root, where one is within a factor of two of it: no rest to compile apart."""
-    root = math.isqrt(max(t, 1))
-    near = [c for c in range(max(1, root // 2), 2 * root + 1) if t % c == 0]
-    return min(near, key=lambda c: abs(math.log(c / root)), default=root)
+        return in_chunks(piece, chunk, carry, xs, length, reverse)

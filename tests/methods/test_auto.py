@@ -7,6 +7,7 @@ from scan_problems import CELLS, MASKS, agree, gradients, normal, problem, scala
 
 import rnn_jax
 from rnn_jax import cells, scan
+from rnn_jax.methods import auto, chunked
 from rnn_jax.methods.auto import pick
 from rnn_jax.tracing import inner_jaxprs, one_step, trace
 
@@ -34,20 +35,35 @@ def primitives(jaxpr, looped=False):
 
 
 @pytest.mark.parametrize(
-    ("cell", "shape", "forward"),
+    ("cell", "shape", "forward", "gradient"),
     [
-        (cells.lstm(), (32, 100, 64, 128), "hoisted"),  # four gates
-        (cells.lstm(), (16, 128, 768, 768), "deferred"),  # large W_x
-        (cells.gru(), (32, 100, 64, 128), "deferred"),
-        (cells.gru(), (64, 128, 256, 512), "hoisted"),  # 48 MiB of products of inputs
-        (cells.vanilla(), (20, 200, 6, 50), "deferred"),
-        (cells.min_gru(), (1, 65_536, 64, 64), "deferred"),
+        (cells.lstm(), (32, 100, 64, 128), "hoisted", "deferred"),  # four gates
+        (cells.lstm(), (64, 100, 64, 128), "hoisted", "chunked"),  # 66 MiB kept
+        (cells.lstm(), (16, 128, 768, 768), "deferred", "chunked"),  # large W_x
+        (cells.gru(), (32, 100, 64, 128), "deferred", "deferred"),
+        (cells.gru(), (64, 128, 256, 512), "hoisted", "chunked"),  # 48 MiB of products of inputs
+        (cells.vanilla(), (20, 200, 6, 50), "deferred", "deferred"),
+        (cells.min_gru(), (1, 65_536, 64, 64), "deferred", "chunked"),
     ],
 )
-def test_the_table(cell, shape, forward):
-    assert picked(cell, shape)[:2] == (forward, "deferred")
+def test_the_table(cell, shape, forward, gradient):
+    assert picked(cell, shape)[:2] == (forward, gradient)
     assert picked(cell, shape, "gpu")[:2] == ("deferred", "deferred")
     assert "not measured on a gpu" in picked(cell, shape, "gpu").why
+
+
+def test_several_devices_keep_their_one_all_reduce(monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 2)
+    assert picked(cells.lstm(), (64, 100, 64, 128)).gradient == "deferred"
+
+
+def test_a_gradient_in_chunks(monkeypatch):
+    monkeypatch.setattr(auto, "LARGE_KEPT", 0)
+    monkeypatch.setattr(chunked, "CACHE", 6000)
+    cell = cells.lstm()  # of its own: compiled calls are kept by step
+    args = cell.step, *problem(cell)
+    assert "and 2 steps" in rnn_jax.explain(*args)
+    agree(gradients(*args), gradients(*args, method="reference"))
 
 
 def test_explain_tells():

@@ -1,5 +1,7 @@
 """method="checkpointed": equal to the reference, in the memory it promises."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -7,7 +9,7 @@ from scan_problems import CELLS, MASKS, B, D, T, agree, gradients, normal, probl
 
 from rnn_jax import cells, methods, scan
 from rnn_jax.cells import name
-from rnn_jax.methods.checkpointed import chunk_length
+from rnn_jax.methods.chunks import chunk_length
 
 pytestmark = pytest.mark.usefixtures("x64", "quick_compilation")
 SAVE_C = jax.checkpoint_policies.save_only_these_names("c")
@@ -54,8 +56,9 @@ def test_no_steps_and_one_step(length):
 
 @pytest.mark.parametrize("t", [1, 2, 7, 100, 997, 1000, 99_999])
 def test_chunks_are_near_the_root(t):
-    assert 1 <= chunk_length(t) <= t and t**0.5 / 2 - 1 <= chunk_length(t) <= 2 * t**0.5
-    assert {100: 10, 1000: 25}.get(t, chunk_length(t)) == chunk_length(t)
+    chunk = chunk_length(t, math.isqrt(t))
+    assert 1 <= chunk <= t and t**0.5 / 2 - 1 <= chunk <= 2 * t**0.5
+    assert {100: 10, 1000: 25}.get(t, chunk) == chunk
 
 
 def test_a_callback_is_refused():
