@@ -1,12 +1,30 @@
-"""Shared by all tests: the CPU, double precision where a test asks for it, the data folder."""
+"""Shared by all tests: the CPU, what is compiled once, double precision where a test asks for it, the data folder."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import pytest
+
+COMPILED = "JAX_COMPILATION_CACHE_DIR"
+
+
+def pytest_configure(config):
+    """A program is compiled once, whichever worker or process of the command line asks for it first."""
+    if COMPILED not in os.environ:
+        folder = tempfile.mkdtemp(prefix="rnn_jax_compiled_")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ |= {
+            COMPILED: folder, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }  # fmt: skip
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture
@@ -18,12 +36,18 @@ def x64():
     jax.config.update("jax_enable_x64", before)
 
 
-@pytest.fixture
-def quick_compilation():
+def quickly():
     """For tests that are many small compilations: XLA's optimisations would cost more than they save."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    before = jax.config.read("jax_disable_most_optimizations")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")  # of the processes that a test starts
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+quick_compilation = pytest.fixture(quickly, name="quick_compilation")
+quick_module = pytest.fixture(quickly, name="quick_module", scope="module")
 
 
 @pytest.fixture(scope="session")

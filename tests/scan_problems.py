@@ -56,6 +56,6 @@ def agree(a, b, tolerance=1e-12):
 
 def gradients(step, params, carry, xs, **kwargs):
     """Outputs, and gradients with respect to everything that is float."""
-    out = scan(step, params, carry, xs, **kwargs)
-    loss = lambda *args: scalar(scan(step, *args, **kwargs))
-    return out, jax.grad(loss, argnums=(0, 1, 2), allow_int=True)(params, carry, xs)
+    run = lambda *args: scan(step, *args, **kwargs)
+    both = lambda *args: (run(*args), jax.grad(lambda *args: scalar(run(*args)), (0, 1, 2))(*args))
+    return jax.jit(both)(params, carry, xs)  # one program is sooner compiled than its parts

@@ -27,7 +27,7 @@ CELLS = {name: (cell, jax.jit(by_hand, static_argnames="reverse")) for name, (ce
 MAIN = ["tanh", "lstm", "gru", "gru_reset_after"]
 MASKS = ["full", "lengths", "resets", "both"]
 
-pytestmark = pytest.mark.usefixtures("x64")
+pytestmark = pytest.mark.usefixtures("x64", "quick_compilation")
 
 
 def problem(cell, t, b, n, d, masks, seed=0):

@@ -297,9 +297,8 @@ def step_problem(step):
 def test_any_step(step, method):
     step = STEPS[step]
     params, carry, xs = step_problem(step)
-    run = lambda m: jax.value_and_grad(lambda *a: jnp.real(scalar(scan(step, *a, method=m))), (0, 1, 2))(
-        params, carry, xs
-    )
+    loss = lambda m: lambda *a: jnp.real(scalar(scan(step, *a, method=m)))
+    run = lambda m: jax.jit(jax.value_and_grad(loss(m), (0, 1, 2)))(params, carry, xs)
     agree(run(method), run("reference"), 1e-11)
 
 
@@ -325,7 +324,8 @@ def test_second_derivatives(step, method):
         g = jax.grad(lambda p, x: scalar(scan(step, p, carry, x, method=m)), (0, 1))(p, x)
         return sum(jnp.sum(a**2) for a in jax.tree.leaves(g))
 
-    agree(jax.grad(penalty, (0, 1))(params, xs, method), jax.grad(penalty, (0, 1))(params, xs, "reference"), 1e-10)
+    second = jax.jit(jax.grad(penalty, (0, 1)), static_argnums=2)
+    agree(second(params, xs, method), second(params, xs, "reference"), 1e-10)
 
 
 # -------------------------------------------------------------------------------------------- transformations
@@ -341,12 +341,11 @@ def test_under_jit_vmap_checkpoint_and_closures(method):
         step = lambda _, carry, x: cell.step(p, carry, x)  # closes over tracers of every transformation outside
         return scalar(scan(step, None, carry, xs, method=m))
 
-    scales = jnp.linspace(0.5, 1.5, 4)
-    for wrap in (jax.jit, jax.checkpoint, lambda f: f):
-        f = lambda m: jax.vmap(
-            jax.vmap(jax.value_and_grad(wrap(lambda s, x: loss(s, x, m)), (0, 1)), (0, None)), (None, 0)
-        )
-        agree(f(method)(scales, jnp.stack([xs, xs + 1])), f("reference")(scales, jnp.stack([xs, xs + 1])), 1e-11)
+    args, same = (jnp.linspace(0.5, 1.5, 4), jnp.stack([xs, xs + 1])), lambda f: f
+    for outside, inside in ((same, jax.jit), (jax.jit, jax.checkpoint), (jax.jit, same)):
+        grads = lambda m: jax.value_and_grad(inside(lambda s, x: loss(s, x, m)), (0, 1))
+        every = lambda m: outside(jax.vmap(jax.vmap(grads(m), (0, None)), (None, 0)))(*args)
+        agree(every(method), every("reference"), 1e-11)
 
 
 @pytest.mark.parametrize("method", ALL)

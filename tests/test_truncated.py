@@ -10,9 +10,7 @@ from jax import lax
 
 from rnn_jax import cells, scan, truncated
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
-pytestmark = pytest.mark.usefixtures("x64")
+pytestmark = pytest.mark.usefixtures("x64", "quick_compilation")
 T, B, N, D = 12, 2, 3, 4
 CELLS = {"vanilla": cells.vanilla(), "lstm": cells.lstm(), "gru": cells.gru()}
 KINDS = {  # name -> (the function, keywords that cut nothing, keywords that cut)

@@ -11,6 +11,7 @@ from experiments import speed
 from rnn_jax import benchmarks
 from rnn_jax.benchmarks.timing import layer_flops
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 TINY = {"repeats": 1, "seeds": 2, "task_steps": 10, "task_batch": 2, "task_width": 4, "seconds_per_shape": 0.1}
 
 

@@ -14,6 +14,8 @@ from ml_collections import ConfigDict
 
 from rnn_jax import train
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def config(**changes):
     sgd = dict(name="sgd", rate=0.1, schedule="constant", clip="none", threshold=0.0)

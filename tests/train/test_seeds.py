@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from rnn_jax import train
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 SGD = dict(name="sgd", rate=0.1, schedule="constant", clip="norm", threshold=0.5)
 ADAM = dict(name="adam", rate=0.05, b1=0.9, b2=0.99, eps=1e-8, schedule="constant", clip="none")
 

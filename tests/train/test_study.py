@@ -89,6 +89,9 @@ def check(config):
         raise ValueError(f"config.width={config.width}: want at least 1")
 
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
 @pytest.fixture
 def at(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -106,7 +109,7 @@ def call(*argv, die="", **env):
 
 
 def inside(capsys, *argv):
-    """The same front door in this process, for errors, which need no fresh one."""
+    """The same front door in this process, which is there already."""
     with pytest.raises(SystemExit) as stop:
         cli.run(
             main,
@@ -122,14 +125,14 @@ def rows(workdir):
     return [{k: v for k, v in row.items() if k not in TIMES} for row in train.read_rows(workdir)]
 
 
-def test_killed_and_interrupted_runs_end_with_the_bits_of_an_unbroken_one(at):
-    assert call("--workdir=whole")[0] == 0
+def test_killed_and_interrupted_runs_end_with_the_bits_of_an_unbroken_one(at, capsys):
+    assert inside(capsys, "--workdir=whole")[0] == 0
     assert call("--workdir=broken", die="SIGKILL@16")[0] == -signal.SIGKILL  # 8 is saved, later rows are too many
     assert rows("broken")[-1]["step"] == 14
     code, _, err = call("--workdir=broken", die="SIGTERM@18")
     assert code == 75 and err.count("\n") == 1 and "saved step 18 of 24" in err, err
     assert not Path("broken/results.json").exists()
-    code, _, err = call("--workdir=broken")
+    code, _, err = inside(capsys, "--workdir=broken")
     assert (code, err) == (0, "")
     assert rows("broken") == rows("whole")
     assert [row["step"] for row in rows("whole")] == [4, 7, 8, 12, 14, 16, 20, 21, 24]
