@@ -192,7 +192,7 @@ def next_scores(params, carry, tokens):  # tokens [b]
 PROMPT = "def "
 carry, logits = rebuild(result.params)(jnp.asarray(text.vocabulary.encode(PROMPT))[:, None])
 written = decoding.sample(next_scores, result.params, carry, logits[-1], LENGTH, jax.random.key(0), temperature=0.6)
-print(PROMPT + text.vocabulary.decode(written[:, 0]))
+print(PROMPT + text.vocabulary.decode(written.tokens[:, 0]))
 
 # %% [markdown]
 # ## How far back does a gradient reach?

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from ml_collections import ConfigDict
 
 from rnn_jax import cells, data, decoding, plots, train
 from rnn_jax.cells.initializers import redraw, uniform
@@ -23,7 +22,6 @@ from rnn_jax.models.language import RecurrentLM, WindowLM, cross_entropy
 from rnn_jax.nn import functional
 
 MODELS = ("rnn", "window_mlp", "average")
-EPOCHS = ("steps", "eval_every", "save_every", "optimizer.decay_every", "optimizer.decay_after", "optimizer.warmup")
 
 
 def main(config: Any, workdir: Path):
@@ -41,7 +39,7 @@ def main(config: Any, workdir: Path):
                 f"{workdir} was trained on another text: put that text back, or choose another --workdir"
             )
     epoch = data.count(text.train, config.data.batch, config.data.window)
-    config = in_steps(config, epoch)
+    config = train.in_steps(config, epoch)
     b = config.data.batch
     params, rebuild = make(config, len(text.vocabulary))
     model: Any = rebuild(params)
@@ -120,21 +118,10 @@ def write(config, workdir) -> str:
     @jax.jit
     def continue_(params, key):
         carry, logits = rebuild(params)(prompt)
-        return decoding.sample(step, params, carry, logits[-1], want.length, key, temperature=want.temperature)
+        return decoding.sample(step, params, carry, logits[-1], want.length, key, temperature=want.temperature).tokens
 
     tokens = continue_(params, jax.random.key(want.seed))
     return want.prompt + vocabulary.decode(np.asarray(tokens[:, 0]))
-
-
-def in_steps(config: Any, epoch: int) -> Any:
-    """The config with everything counted in steps."""
-    config = ConfigDict(config.to_dict())
-    for key in EPOCHS if config.unit == "epoch" else ():
-        section: Any = config.optimizer if key.startswith("optimizer.") else config
-        key = key.removeprefix("optimizer.")
-        if key in section:
-            section[key] *= epoch
-    return config
 
 
 def check(config):

@@ -66,6 +66,7 @@ def test_the_notebook_imports_and_defines_no_machinery(name):
 
 
 @every_notebook
+@pytest.mark.usefixtures("quick_compilation")
 def test_the_notebook_runs(name, tmp_path):
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     cell = sizes(notebook)

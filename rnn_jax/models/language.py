@@ -69,6 +69,13 @@ class WindowLM(nnx.Module):
         return carry, self.head(jnp.tanh(self.hidden(u)))
 
 
-def cross_entropy(logits, targets):
-    """-log p(target) in nats, elementwise: logits [... v], targets int [...]."""
-    return jax.nn.logsumexp(logits, -1) - jnp.take_along_axis(logits, targets[..., None], -1)[..., 0]
+def cross_entropy(logits, targets, smoothing=0.0):
+    """-log p(target) in nats, elementwise: logits [... v], targets int [...].
+
+    smoothing: label smoothing (Szegedy et al., 2016, arXiv:1512.00567): the cross-entropy against the target with this
+    share of it spread evenly over all v.
+    """
+    nats = jax.nn.logsumexp(logits, -1) - jnp.take_along_axis(logits, targets[..., None], -1)[..., 0]
+    if not smoothing:
+        return nats
+    return (1 - smoothing) * nats + smoothing * (jax.nn.logsumexp(logits, -1) - jnp.mean(logits, -1))

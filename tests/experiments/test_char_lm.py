@@ -29,6 +29,7 @@ SMALL = (
 )  # fmt: skip
 SHORT = (*SMALL, "--config.steps=3", "--config.eval_every=0")
 COMMAND = [sys.executable, "-m", "experiments.char_lm"]
+pytestmark = pytest.mark.usefixtures("quick_module")
 
 
 def call(capsys, *argv):
@@ -58,7 +59,7 @@ def tree(folder):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, quick_module):
     """A folder with text.txt and a finished run `w`; tests copy it."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "text.txt").write_text(TEXT)
