@@ -5,41 +5,46 @@
 
 Targets (float32, 2 CPU cores, forward and backward, median): LSTM as fast as torch and 1.3 x as fast as flax's better
 cell, GRU and tanh 1.5 x as fast as torch and 1.3 x as flax; "auto" at most 1.05 x "reference" everywhere.
-Measured 2026-11-23, jax 0.10.2, torch 2.13, flax 0.12, 2 shared CPU cores, the gradient: ours in ms, and the time of
-the others over it. Left: the command above, one JAX device, whose loops XLA runs on one core where their products are
-small. Right: with JAX_NUM_CPU_DEVICES=2 before it, one device a core and the batch cut over them, as `train.fit` cuts
-it. There "reference" and flax all-reduce their weight gradients in every step and take 2 to 15 times as long as ours,
-so flax is shown at its best, on one device (of another run).
+Measured 2026-11-25, jax 0.10.2, torch 2.13, flax 0.12, 2 shared CPU cores on a busy host, the gradient: ours in ms, and
+the time of the others over it, medians of neighbours. One JAX device; in brackets with JAX_NUM_CPU_DEVICES=2 before the
+command, one device a core and the batch cut over them, as `train.fit` cuts it.
 
-                          one device                            one a core
-    b x t x n x d         ours   torch  flax   haiku  reference  ours   torch  flax
+    b x t x n x d         ours   torch           flax   haiku  equinox  reference
     LSTM
-    20x200x6x50           9.7    0.79   1.31   1.11   1.25       9.0    0.98   1.4
-    32x100x64x128         25.7   0.72   1.20   1.10   1.40       24.5   0.84   1.3
-    50x50x128x128         27.3   0.66   1.14   1.19   1.15       20.2   0.92   1.4
-    1x4096x64x128         74.7   0.75   0.99   1.17   1.31       -
-    64x256x256x512        1387   0.87   1.12   -      1.12       1336   0.87   1.2
-    16x1024x768x768       3771   0.85   -      -      -          -
+    20x200x6x50           13.3   1.16 (1.12)     1.11   0.98   1.45     1.23
+    32x100x64x128         33.3   1.00 (1.05)     1.35   1.33   1.51     1.59
+    50x50x128x128         35.5   1.01 (0.80)     1.19   1.20   1.24     1.34
+    1x4096x64x128         71.8   1.32            1.72   1.67   1.94     1.73
+    64x256x256x512        2097   1.12 (1.03)     1.08                   1.15
+    16x1024x768x768       5118   0.98 (1.10)     2.19
     GRU
-    20x200x6x50           8.0    5.2    1.65   1.30   1.26       8.7    5.4    1.5
-    32x100x64x128         23.4   2.1    1.26   1.35   1.27       15.0   3.0    2.0
-    50x50x128x128         20.2   1.7    1.25   1.28   1.38       15.6   2.0    1.5
-    1x4096x64x128         48.3   19     3.5    3.5    8.2        -
+    20x200x6x50           12.1   8.5             1.13   1.32   1.37     1.33
+    32x100x64x128         34.3   2.8             1.42   1.31   1.23     1.31
+    50x50x128x128         28.3   1.8             1.28   1.40   1.32     1.38
+    1x4096x64x128         60.4   26              1.41   3.5    1.46     8.6
+    64x256x256x512        1711   1.15            1.02                   1.11
     tanh
-    20x200x6x50           2.8    5.4    2.0    1.8    1.6        2.7    5.8    2.0
-    32x100x64x128         7.0    2.4    1.28   1.29   1.28       8.5    2.8    1.1
-    50x50x128x128         6.6    1.9    1.45   1.45   1.53       7.3    1.6    1.2
-    1x4096x64x128         15.2   13     1.8    1.7    1.9        -
+    20x200x6x50           4.1    7.5             2.1    1.76            1.84
+    32x100x64x128         7.5    2.2             1.42   1.36            1.37
+    50x50x128x128         8.6    2.1             1.46   1.44            1.46
+    1x4096x64x128         20.4   21              2.0    1.84            1.98
+    64x256x256x512        562    1.30            1.13                   1.18
 
-The machine's matrix products reach 170 to 200 GFLOP/s; share_of_peak of the LSTM 0.59 at 64x256x256x512 (target 0.6)
-and 0.61 at 16x1024x768x768. So: GRU and tanh meet their target beside torch everywhere, the LSTM at 16x1024x768x768
-(0.8 there) and nearly at 20x200x6x50; torch is up to 1.4 times as fast elsewhere. Without a gradient "auto" and
-"reference" are level for the LSTM (0.96 to 1.02); for tanh "reference" took 0.83 to 0.88 of our time at the three small
-shapes in this run, and 0.97 to 1.12 in one without torch.
+LSTM in bfloat16 at 32x100x64x128: 100 ms, "reference" 1.25, flax 1.30, torch 6.6. The machine's matrix products reached
+130 to 150 GFLOP/s that day; share_of_peak of the LSTM 0.51 at 64x256x256x512 (target 0.6; 0.59 on 2026-11-23).
+
+Missed: flax 1.3 for the LSTM at 20x200 and 50x50, and at 64x256x256x512 for all cells, where products take most of the
+time; torch at 50x50x128x128 with one device a core. The minima tell what an idle machine would: there torch's LSTM takes
+0.98, 0.68, 0.73 and 0.95 of our time at the four small shapes, 0.84 at 64x256x256x512 and 0.96 at 16x1024x768x768: its
+threads lose more than XLA's when others are at work. It packs the weights once for all steps, and XLA packs the right
+operand of every product anew; few rows of large weights are therefore multiplied as columns
+(rnn_jax/methods/deferred/layout.py), which took 16x1024x768x768 from 0.85 to 0.98 and 1.10 of torch's time.
+Without a gradient "reference" takes 0.95 to 2.3 of the time of "auto", and haiku's LSTM 0.85 at 20x200x6x50.
 
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
 up to 1.6 times (the order is random now); a process on both cores stops XLA's loops from using the second one, so
-nothing else may run. A layer written out by hand with one buffer for the products of inputs, the gates and their
+nothing else may run; over two devices "reference" and flax all-reduce their weight gradients in every step and take 2 to
+15 times as long as ours. A layer written out by hand with one buffer for the products of inputs, the gates and their
 gradients is 0.94 to 0.97 of ours, and XLA copies that buffer whole in each step where it is both read and written.
 """
 

@@ -7,6 +7,7 @@ from rnn_jax.cells.base import Cell as Cell
 from rnn_jax.cells.base import name as name
 from rnn_jax.cells.diagonal import diagonal as diagonal
 from rnn_jax.cells.gru import gru as gru
+from rnn_jax.cells.heads_lstm import heads_lstm as heads_lstm
 from rnn_jax.cells.irnn import irnn as irnn
 from rnn_jax.cells.lru import lru as lru
 from rnn_jax.cells.lstm import lstm as lstm
@@ -14,6 +15,7 @@ from rnn_jax.cells.min_gru import min_gru as min_gru
 from rnn_jax.cells.min_lstm import min_lstm as min_lstm
 from rnn_jax.cells.original_lstm import original_lstm as original_lstm
 from rnn_jax.cells.orthogonal import orthogonal as orthogonal
+from rnn_jax.cells.peephole_lstm import peephole_lstm as peephole_lstm
 from rnn_jax.cells.vanilla import vanilla as vanilla
 
 

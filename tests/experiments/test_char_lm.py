@@ -129,7 +129,8 @@ def test_writing(at, capsys):
     [("--config.model=window_mlp",), ("--config.model=average", "--config.context=3"),
      ("--config.cell=irnn", "--config.layers=2", "--config.init_scale=0.08"), ("--config.cell=gru", "--config.embed=3"),
      ("--config.cell=vanilla", "--config.data.resets=never"), ("--config.cell=orthogonal",),
-     ("--config.cell=original_lstm", "--config.layers=2"), ("--config.cell=lru",), ("--config.cell=min_gru",)],
+     ("--config.cell=original_lstm", "--config.layers=2"), ("--config.cell=lru",), ("--config.cell=min_gru",),
+     ("--config.cell=heads_lstm",)],
     ids=lambda argv: argv[0].split("=")[1],
 )  # fmt: skip
 def test_every_model_and_cell(at, capsys, argv):
@@ -144,6 +145,7 @@ def test_every_model_and_cell(at, capsys, argv):
 def test_every_cell_is_tested():
     known = {"lstm", "gru", "irnn", "vanilla", "orthogonal", "original_lstm", "lru", "min_gru"}
     known |= {"min_lstm", "diagonal"}  # to a model they are what min_gru is: a real carry, a linear step
+    known |= {"heads_lstm", "peephole_lstm"}  # the latter is to a model what lstm is
     assert set(cells.known()) == known, "name the new cell in test_every_model_and_cell"
 
 

@@ -14,7 +14,8 @@ recomputes the element-wise rest of the step, and hands out dz. After the loop d
 over t and b per weight, and the gradient of everything added before the loop is dz itself. Plain autodiff of `lax.scan`
 adds to dW in every step (and in a data-parallel program all-reduces it in every step).
 
-A product with a concatenation, concat([x, h]) @ W, is taken apart first, so that x's share runs ahead.
+A product with a concatenation, concat([x, h]) @ W, is taken apart first, so that x's share runs ahead. The products
+that stay in the loop are taken in the layout that is fastest (see `layout`).
 
 Reverse mode of any order works; pure forward mode (jvp) needs method="reference".
 """

@@ -12,6 +12,7 @@ from jax import lax
 from jax.extend import core
 
 from rnn_jax.methods.deferred.equations import apply, evaluate, product
+from rnn_jax.methods.deferred.layout import by_columns, is_turned, multiply, turn, turn_products
 from rnn_jax.methods.deferred.placement import AHEAD, LOOP, Plan, Sum, is_float, variables, weight_of
 from rnn_jax.tracing import effects_of, flatten, live
 
@@ -20,22 +21,32 @@ TRANSCENDENTAL = ("tanh", "logistic", "exp", "exp2", "expm1", "erf", "sqrt", "rs
 ARITHMETIC = ("add", "add_any", "sub", "mul", "div", "neg", "square", "integer_pow", "one_minus_square")
 
 
-def step_values(plan: Plan, env, saved=None):
+def step_values(plan: Plan, env, saved=None, turned=None):
     """Evaluates the loop's equations of one step into env. With `saved`, from the values the forward pass stored: each
-    Sum is its stored z (through which gradients pass on to its terms), effects are not run again."""
+    Sum is its stored z (through which gradients pass on to its terms), effects are not run again. With `turned`, the
+    transposes of weights, products are taken in the layout that is fastest (see `layout`)."""
     for item in plan.loop:
         if isinstance(item, Sum):
             pairs = [[a.val if isinstance(a, core.Literal) else env[a] for a in e.invars] for e in item.products]
             if saved is not None:
                 env[item.z] = restored(plan, item)(saved[item.z], [env[v] for v in item.inner], pairs)
                 continue
-            z = [apply(e, [env[v] for v in dict.fromkeys(variables(e.invars))])[0] for e in item.products]
+            z = [term(plan, e, env, turned) for e in item.products]
             z += [env[v] for v in ([item.outside] if item.outside else []) + item.inner]
             env[item.z] = functools.reduce(jnp.add, z)
         elif saved is not None and item.effects:
             env.update({v: saved[v] for v in item.outvars})
         else:
             evaluate(item, env)
+
+
+def term(plan: Plan, eqn, env, turned):
+    """The value of a product in a Sum."""
+    w = weight_of(eqn, plan.where)
+    if turned is None or w is None or not (is_turned(eqn, w) or by_columns(eqn, w)):
+        return apply(eqn, [env[v] for v in dict.fromkeys(variables(eqn.invars))])[0]
+    weight = eqn.invars[w]
+    return multiply(eqn, w, env[eqn.invars[1 - w]], turned[weight] if is_turned(eqn, w) else env[weight])
 
 
 def restored(plan: Plan, item: Sum):
@@ -70,7 +81,7 @@ def product_of(eqn, a, b):
     return apply(eqn.replace(invars=fresh), [a, b])[0]
 
 
-def loop_step(plan: Plan, keep=()):
+def loop_step(plan: Plan, keep=(), turned=None):
     """One step of the loop, (once, ahead_t, carry) -> (carry, out), where out is plan.loop_out, then `keep`."""
     body = plan.body
     carry_in = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
@@ -78,7 +89,7 @@ def loop_step(plan: Plan, keep=()):
 
     def step(once, ahead, carry):
         env = dict(zip([*plan.loop_once, *plan.loop_ahead, *carry_in], [*once, *ahead, *carry], strict=True))
-        step_values(plan, env)
+        step_values(plan, env, turned=turned)
         return [value(env, a) for a in body.jaxpr.outvars[: body.n_carry]], [env[v] for v in (*plan.loop_out, *keep)]
 
     return step
@@ -164,7 +175,7 @@ def trace_backward(plan: Plan) -> Backward:
     jaxpr, consts = flatten(jax.make_jaxpr(flat)(*leaves))
     jaxpr, made = reuse(jaxpr, remade)
     of_once = jax.tree.unflatten(tree, jaxpr.invars[len(consts) : len(consts) + len(leaves)])[0]
-    jaxpr, turned = turn(jaxpr, dict(zip(of_once, plan.loop_once, strict=True)))
+    jaxpr, turned = turn_products(jaxpr, dict(zip(of_once, plan.loop_once, strict=True)))
     used = {v for e in jaxpr.eqns for v in variables(e.invars)} | set(variables(jaxpr.outvars))
     invars = jax.tree.unflatten(tree, jaxpr.invars[len(consts) : len(consts) + len(leaves)])
     direct = {e.invars[1 - w] for e, w in deferred}
@@ -178,26 +189,6 @@ def trace_backward(plan: Plan) -> Backward:
         return jax.tree.unflatten(out_tree[-1], core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, []))(*consts, *filled))
 
     return Backward(backward_step, carries, kept, made, once, ahead, handed, operands, turned)
-
-
-def turn(jaxpr: core.Jaxpr, weights):
-    """Makes inputs (its last invars) of the transposes of weights, where a backward step contracts their last axis.
-
-    In dz W^T the rows of both are summed over; XLA:CPU takes 1.3 times as long for it as for a plain product with a W^T
-    that was laid out once, before the loop.
-    """
-    eqns, invars = [], {}
-    for eqn in jaxpr.eqns:
-        if eqn.primitive.name == "dot_general":
-            (contract, batch), atoms = eqn.params["dimension_numbers"], list(eqn.invars)
-            for i, a in enumerate(atoms):
-                known = not isinstance(a, core.Literal) and a in weights and len(a.aval.shape) == 2
-                if known and contract[i] == (1,) and not batch[i]:
-                    atoms[i] = invars.setdefault(a, core.Var(a.aval.update(shape=a.aval.shape[::-1])))
-                    contract = tuple((0,) if i == j else c for j, c in enumerate(contract))
-            eqn = eqn.replace(invars=atoms, params=eqn.params | {"dimension_numbers": (contract, batch)})
-        eqns.append(eqn)
-    return jaxpr.replace(eqns=eqns, invars=[*jaxpr.invars, *invars.values()]), [weights[a] for a in invars]
 
 
 def reuse(jaxpr: core.Jaxpr, remade):
@@ -235,8 +226,12 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=lax.scan):
     carry_in = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
     carry_out = body.jaxpr.outvars[: body.n_carry]
 
+    products = [(e, weight_of(e, where)) for s in plan.loop if isinstance(s, Sum) for e in s.products]
+    wanted = dict.fromkeys(e.invars[w] for e, w in products if w is not None and is_turned(e, w))
+
     def forward(once, ahead, carry, keep=(), keep_carry=()):
-        one, n = loop_step(plan, keep), len(plan.loop_out)
+        turned = {v: turn(once[plan.loop_once.index(v)]) for v in wanted}
+        one, n = loop_step(plan, keep, turned), len(plan.loop_out)
 
         def step(carry, x):
             new, out = one(once, x, carry)
@@ -279,8 +274,7 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=lax.scan):
         at_hand = dict(zip(keep, kept, strict=True)) | dict(zip(plan.loop_out, out, strict=True))
         slots = [at_hand[v] if v in back.kept else None for v in stored]
         smooth = lambda vs, values: [d for v, d in zip(vs, values, strict=True) if is_float(v)]
-        # Without the barrier XLA would undo the transposition.
-        turned = [lax.optimization_barrier(once[plan.loop_once.index(v)].T) for v in back.turned]
+        turned = [turn(once[plan.loop_once.index(v)]) for v in back.turned]
         totals = [jnp.zeros_like(once[plan.loop_once.index(v)], total_dtype(v)) for v in back.once]
 
         def step(state, x):

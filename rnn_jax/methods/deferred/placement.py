@@ -201,16 +201,21 @@ def split_concatenations(jaxpr, where):
             terms = [lax.dot_general(a, b, dims, **kwargs) for a, b in pairs]
             return functools.reduce(jnp.add, terms)
 
-        atoms = [eqn.invars[w], *joined.invars]
-        small = jax.make_jaxpr(apart)(*(a.aval for a in atoms)).jaxpr
-        env = dict(zip(small.invars, atoms, strict=True)) | {small.outvars[0]: eqn.outvars[0]}
-        for e in small.eqns:
-            read = [a if isinstance(a, core.Literal) else env[a] for a in e.invars]
-            made = [env.setdefault(v, core.Var(v.aval)) for v in e.outvars]
-            eqns.append(e.replace(invars=read, outvars=made))
+        eqns += spliced(apart, [eqn.invars[w], *joined.invars], eqn.outvars[0])
     if len(eqns) == len(jaxpr.eqns):
         return jaxpr
     return jaxpr.replace(eqns=live(eqns, jaxpr.outvars))
+
+
+def spliced(f, atoms, outvar):
+    """The equations of f on these atoms, that make `outvar`."""
+    small = jax.make_jaxpr(f)(*(a.aval for a in atoms)).jaxpr
+    env = dict(zip(small.invars, atoms, strict=True)) | {small.outvars[0]: outvar}
+    eqns = []
+    for e in small.eqns:
+        read = [a if isinstance(a, core.Literal) else env[a] for a in e.invars]
+        eqns.append(e.replace(invars=read, outvars=[env.setdefault(v, core.Var(v.aval)) for v in e.outvars]))
+    return eqns
 
 
 def widen(eqn, where, widened):

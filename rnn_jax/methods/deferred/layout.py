@@ -1,0 +1,86 @@
+"""In which layout the loop multiplies by a weight.
+
+    rows      z   = h @ W       W [k m] as it is        dh   = dz @ W^T    W^T [m k], laid out before the loop
+    columns   z^T = W^T @ h^T   W^T [m k]               dh^T = W @ dz^T    W [k m] as it is
+
+Rows are the rule; W^T is laid out because XLA:CPU takes 1.3 times as long where both operands are summed over their
+last axis. Columns are for few rows and a large weight on a CPU, where the same product then takes 0.4 to 0.9 of the
+time, with h^T and z transposed back. Measured 2026-11-25, jax 0.10.2, an LSTM's h @ W [d 4d] and its gates, in us a
+step, rows / columns:
+
+              b   8           16          32           64
+    2 cores   d = 256   102 / 85    147 / 128   253 / 277    472 / 518
+              d = 512   230 / 155   382 / 286   809 / 622    1061 / 1073
+    1 core    d = 256   105 / 74    205 / 146   333 / 248    536 / 494
+              d = 512   438 / 261   723 / 422   1895 / 960   2082 / 1932
+
+On 2 cores 971 / 586 at b = 16, d = 768 and 5129 / 2421 at b = 32, d = 1024. Not where b is no multiple of 8 (345 / 562
+at b = 10, d = 512), nor at 128 rows (2460 / 2807).
+"""
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
+# (the types of jaxprs, and of jax.config, are not in JAX's annotations)
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend import core
+
+from rnn_jax.methods.deferred.placement import size, spliced
+
+ROWS, LARGE = range(8, 65, 8), 2**20  # rows on one device, bytes of a weight
+
+
+def is_matrix_product(eqn) -> bool:
+    ranks = [len(a.aval.shape) for a in eqn.invars]
+    return eqn.primitive.name == "dot_general" and ranks == [2, 2] and len(eqn.params["dimension_numbers"][0][0]) == 1
+
+
+def by_columns(eqn, w: int) -> bool:
+    """Is this product with the weight at operand w better taken as columns?"""
+    if not is_matrix_product(eqn) or jax.default_backend() != "cpu" or eqn.outvars[0].aval.dtype != jnp.float32:
+        return False
+    rows = eqn.outvars[0].aval.shape[w - 1]  # of [r m] where W is the second operand, of [m r] where it is the first
+    return rows % jax.device_count() == 0 and rows // jax.device_count() in ROWS and size(eqn.invars[w]) >= LARGE
+
+
+def is_turned(eqn, w: int) -> bool:
+    """Does `multiply` want the transpose of the weight?"""
+    return is_matrix_product(eqn) and eqn.params["dimension_numbers"][0][w] == ((0,) if by_columns(eqn, w) else (1,))
+
+
+def turn(weight):
+    """The transpose, in memory: without the barrier XLA would undo it."""
+    return lax.optimization_barrier(weight.T)
+
+
+def multiply(eqn, w: int, operand, weight):
+    """The matrix product of an equation, its weight transposed where `is_turned` says so."""
+    (contract, _), hold = eqn.params["dimension_numbers"], lax.optimization_barrier
+    kwargs = {k: eqn.params[k] for k in ("precision", "preferred_element_type")}
+    if by_columns(eqn, w):
+        columns = operand if contract[1 - w] == (0,) else hold(operand.T)
+        product = hold(lax.dot_general(weight, columns, (((1,), (0,)), ((), ())), **kwargs))
+        return product if w == 0 else hold(product.T)
+    pair, contract = (operand, weight), (contract[1 - w], (0,))
+    if w == 0:
+        pair, contract = pair[::-1], contract[::-1]
+    return lax.dot_general(*pair, (contract, ((), ())), **kwargs)
+
+
+def turn_products(jaxpr: core.Jaxpr, weights):
+    """The jaxpr with every product with one of its inputs `weights` as `multiply` has it.
+
+    Returns it, the transposes it wants as its last invars, and the values in `weights` (a dict) that these are of.
+    """
+    eqns, turned = [], {}
+    for eqn in jaxpr.eqns:
+        known = [not isinstance(a, core.Literal) and a in weights for a in eqn.invars]
+        w = known.index(True) if known.count(True) == 1 and is_matrix_product(eqn) else None
+        if w is None or not (by_columns(eqn, w) or is_turned(eqn, w)):
+            eqns.append(eqn)
+            continue
+        weight = eqn.invars[w]
+        if is_turned(eqn, w):
+            weight = turned.setdefault(weight, core.Var(weight.aval.update(shape=weight.aval.shape[::-1])))
+        eqns += spliced(lambda *a, eqn=eqn, w=w: multiply(eqn, w, *a), [eqn.invars[1 - w], weight], eqn.outvars[0])
+    return jaxpr.replace(eqns=eqns, invars=[*jaxpr.invars, *turned.values()]), [weights[a] for a in turned]
