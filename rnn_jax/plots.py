@@ -94,6 +94,47 @@ def maps(values, path, *, titles, axes, title, low=-3, high=1):
     return save(figure, path)
 
 
+def attention(weights, source, target, path):
+    """Attention weights [t s] between the words of two sentences: a column a source word (Bahdanau et al., Fig. 3)."""
+    figure, grid = panels(height=1.5 + 0.3 * len(target))
+    axes = grid[0, 0]
+    axes.imshow(weights, cmap="gray", vmin=0, vmax=1, aspect="auto")
+    axes.grid(False)
+    axes.set_xticks(range(len(source)), source, rotation=60, ha="left")
+    axes.set_yticks(range(len(target)), target)
+    axes.xaxis.tick_top()
+    return save(figure, path)
+
+
+def spikes(frames, posteriors, symbols, spoken, path, *, seconds, ticks, title=None):
+    """What a network trained with CTC hears and writes: log-mel frames [f bands] above, the softmax over the symbols at
+    each step, posteriors [t symbols], below (Graves et al., 2006, Fig. 1). symbols: names, the blank's first.
+
+    spoken: (word, (begin, end)), in seconds. seconds: from one frame to the next. ticks: label -> band.
+    """
+    figure, grid = panels(2, 1, height=5.2, title=title, sharex=True, gridspec_kw={"height_ratios": (3, 2)})
+    above, below = grid[:, 0]
+    length = len(frames) * seconds
+    above.imshow(frames.T, origin="lower", aspect="auto", cmap="magma", extent=(0, length, -0.5, frames.shape[1] - 0.5))
+    above.set_yticks(list(ticks.values()), list(ticks))
+    above.set_ylabel("frequency (mel bands)")
+    above.grid(False)
+    for word, (begin, end) in spoken:
+        for axes in (above, below):
+            axes.axvline(begin, color="0.6", linewidth=0.6)
+            axes.axvline(end, color="0.6", linewidth=0.6)
+        above.annotate(word, ((begin + end) / 2, 1.01), xycoords=("data", "axes fraction"), ha="center", va="bottom")
+    times = (np.arange(len(posteriors)) + 0.5) * length / len(posteriors)
+    below.plot(times, posteriors[:, 0], color="k", linestyle=":", linewidth=1, label=symbols[0])
+    for i, symbol in enumerate(symbols[1:], 1):
+        if posteriors[:, i].max() > 0.05:
+            (line,) = below.plot(times, posteriors[:, i], linewidth=1.6, color=f"C{i - 1}", label=symbol)
+            below.fill_between(times, posteriors[:, i], color=line.get_color(), alpha=0.2, linewidth=0)
+    below.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.05), xlim=(0, length))
+    below.legend(frameon=False, ncols=len(symbols), loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.0)
+    return save(figure, path)
+
+
 def loss_curve(rows, path, *, unit="nats", title=None):
     """Draws every *loss over training steps, into a PNG 1200 px wide.
 

@@ -218,7 +218,7 @@ def _plain(config):
 
 
 def _reread(saved, base):
-    """A ConfigDict of saved values: lists are tuples again, None takes any type; new sample keys come from `base`."""
+    """A ConfigDict of saved values: lists are tuples again, None takes any type; new open keys come from `base`."""
 
     def typed(value):
         if isinstance(value, dict):
@@ -227,8 +227,7 @@ def _reread(saved, base):
             return tuple(typed(v) for v in value)
         return config_dict.placeholder(object) if value is None else value
 
-    sample = {k: v for k, v in base.to_dict().items() if k == "sample"}
-    out = ConfigDict(sample)
+    out = ConfigDict({k: v for k, v in base.to_dict().items() if k in workdir.OPEN_KEYS})
     with out.ignore_type():
         out.update(ConfigDict(typed(saved)))
     return out

@@ -17,7 +17,12 @@ from rnn_jax.train.errors import UserError
 from rnn_jax.train.log import write_atomically
 
 ROOT = Path(rnn_jax.__file__).resolve().parents[1]  # configs/ stands beside rnn_jax/, in a checkout and installed
-OPEN_KEYS = ("mode", "sample")  # top-level config keys that do not belong to the model: a workdir takes any of them
+OPEN_KEYS = (
+    "mode",
+    "sample",
+    "decode",
+    "audio",
+)  # top-level config keys that do not belong to the model: a workdir takes any of them
 
 
 def default_path(study, stem, overrides) -> Path:
@@ -79,7 +84,7 @@ def read_config(workdir) -> dict | None:
 
 
 def refuse_other(workdir, saved, mine):
-    """UserError that names the keys in which two plain configs differ, mode and sample aside."""
+    """UserError that names the keys in which two plain configs differ, OPEN_KEYS aside."""
     saved, mine = ({k: json.dumps(v) for k, v in flatten(x).items() if not _open(k)} for x in (saved, mine))
     both = [(k, saved.get(k, "absent"), mine.get(k, "absent")) for k in sorted({*saved, *mine})]
     if differ := "; ".join(f"{k} is {theirs} there, {ours} here" for k, theirs, ours in both if theirs != ours):

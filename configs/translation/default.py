@@ -1,0 +1,58 @@
+"""Words backwards, letter by letter, by an encoder-decoder with additive attention: capricorn, nrocirpac.
+
+    python -m experiments.translation
+
+Needs no network and no file: the words are those of Python's standard library.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from rnn_jax.data import pairs
+
+
+def get_config() -> Any:
+    config: Any = ConfigDict()
+    config.mode = "train"  # or translate: lines of standard input
+    config.seed = 0
+
+    config.cell = "gru"  # a name in rnn_jax.cells
+    config.width = 128  # units of each layer, in each direction
+    config.embed = 32
+    config.layers = 1
+    config.bidirectional = True  # the encoder
+    config.inform = "attention"  # what the decoder knows: state, input (the encoder's end at each step), attention
+    config.attention = "additive"  # dot, general, concat
+    config.when = "before"  # is the query the decoder's state before its step (Bahdanau) or after it (Luong)?
+    config.feed = False  # of when=after: input feeding
+    config.dropout = 0.0  # of embeddings, and between layers
+    config.dropout_out = 0.0  # of what the readout sees
+    config.variational = False  # one dropout mask for all steps
+    config.smoothing = 0.0  # of labels
+    # scheduled sampling: none, constant, linear, exponential or inverse_sigmoid (rnn_jax/train/schedules.py)
+    config.forcing = ConfigDict({"kind": "none", "k": 1.0, "c": 0.0, "least": 0.0})
+
+    config.data = pairs.defaults()
+
+    config.unit = "epoch"  # what steps, *_every, decay_* and warmup count: step, or epoch
+    config.steps = 8
+    config.log_every = 50  # steps
+    config.eval_every = 1
+    config.save_every = 1
+    config.keep = 2
+    config.parallel = "auto"
+    config.init_from = ""
+    config.optimizer = ConfigDict(
+        {
+            "name": "adam", "rate": 3e-3, "b1": 0.9, "b2": 0.999, "eps": 1e-8,
+            "schedule": "cosine", "warmup": 0, "final_rate": 1e-4, "clip": "norm", "threshold": 1.0,
+        }
+    )  # fmt: skip
+
+    # beam search, with the length and coverage penalty of rnn_jax.decoding.Penalty; sentences decoded at once, and the
+    # number of source lengths that they are padded to
+    config.decode = ConfigDict({"beams": 5, "length_power": 1.0, "coverage_weight": 0.0, "batch": 50, "shapes": 5})
+    config.step_of_lengths = 4  # of BLEU by length
+    config.samples = 5
+    return config

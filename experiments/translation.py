@@ -1,0 +1,224 @@
+"""Translation: an encoder-decoder, with attention or without, trained on pairs of sentences.
+
+    python -m experiments.translation [--config=configs/translation/<run>.py] [--config.inform=state]
+    python -m experiments.translation --config.mode=translate --workdir=DIR < lines        a trained model translates
+
+Sentence pairs are packed into rows, several in each (rnn_jax/data/packing.py). The loss is -sum log p(y_i) over the
+target tokens of a batch, over their number. Validation: perplexity under teacher forcing. Test: greedy and beam search.
+
+results.json: ppl (validation part), test_ppl, bleu, chrf and sacrebleu_signature (test part, beam search),
+bleu_greedy, exact (share of test sentences that are right to the last token), bleu_by_length with lengths (upper bounds
+of source tokens; None: fewer than 10 sentences), padding_waste, words_per_second (target tokens), parameters, seconds.
+"""
+
+import math
+import sys
+import zlib
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnn_jax import cells, decoding, metrics, plots, train
+from rnn_jax.data import packing, pairs, words
+from rnn_jax.models.language import cross_entropy
+from rnn_jax.models.seq2seq import Seq2Seq
+
+
+def main(config: Any, workdir):
+    if config.mode == "translate":
+        return translate(config, workdir)
+    found = pairs.load(config.data)
+    print(found.report, flush=True)
+    model = make(config, found.source, found.target)
+    params = model.init(jax.random.key(config.seed))
+    print(f"{sum(a.size for a in jax.tree.leaves(params)):,} parameters", flush=True)
+    packed = {part: pack(config, found, part) for part in ("train", "valid", "test")}
+    count, waste = packed["train"].count(), packed["train"].waste()
+    print(f"{count} updates an epoch, {waste:.1%} of all positions hold nothing", flush=True)
+    for part, each in packed.items():
+        if each.too_long:
+            print(f"{part}: {each.too_long} pairs are longer than a row of {config.data.row} and left out", flush=True)
+    config = train.in_steps(config, count)
+    rate = train.forcing(config.forcing)
+
+    def batch(i):
+        made = packed["train"](i)
+        if config.forcing.kind != "none":
+            made["forcing"] = np.full(config.data.batch, rate(i), np.float32)
+        return made
+
+    def loss(params, carry, batch, key):
+        nats, tokens = score(model, params, batch, config.smoothing, key)
+        return nats / tokens, (carry, {"tokens": tokens})
+
+    held_out = jax.jit(partial(score, model))
+
+    def perplexity(params, part):
+        sums = [held_out(params, packed[part](i)) for i in range(packed[part].count())]
+        return math.exp(sum(float(n) for n, _ in sums) / sum(float(n) for _, n in sums))
+
+    meta: dict[str, Any] = {"source": found.source.to_json(), "target": found.target.to_json()}
+    meta["text"] = zlib.crc32("\n".join(map("\t".join, found.train)).encode())
+    result = train.fit(
+        config, workdir, params=params, loss=loss, batches=train.generate(batch), meta=meta,
+        evaluate=lambda params: {"valid_loss": math.log(perplexity(params, "valid"))},
+    )  # fmt: skip
+    out: dict[str, Any] = {"ppl": math.exp(result.metrics["valid_loss"]), "test_ppl": perplexity(result.params, "test")}
+    out |= report(config, workdir, model, result.params, found)
+    rows = train.read_rows(workdir)
+    speeds = [r["steps_per_second"] * r["tokens"] for r in rows if "tokens" in r]
+    out |= {"padding_waste": waste, "words_per_second": round(float(np.median(speeds)))}
+    out["parameters"] = sum(a.size for a in jax.tree.leaves(params))
+    return out | {"seconds": result.metrics["seconds"]}
+
+
+def score(model: Seq2Seq, params, batch, smoothing=0.0, key=None):
+    """(-sum log p, number) of the target tokens of a batch; with a key as in training: dropout, sampling, smoothing."""
+    across = {k: jnp.swapaxes(v, 0, 1) for k, v in batch.items() if v.ndim > 1}
+    segments = across["target_segments"]
+    logits = model.logits(
+        params, across["source"], across["source_segments"], across["inputs"], segments,
+        forcing=batch.get("forcing") if key is not None else None, key=key,
+    )  # fmt: skip
+    nats = cross_entropy(logits, across["target"], smoothing)
+    return jnp.sum(jnp.where(segments > 0, nats, 0)), jnp.sum(segments > 0)
+
+
+def make(config, source, target) -> Seq2Seq:
+    cell = getattr(cells, config.cell)()
+    names = ("embed", "layers", "bidirectional", "inform", "attention", "when", "feed", "dropout", "dropout_out")
+    sizes = {name: config[name] for name in (*names, "variational")}
+    return Seq2Seq(cell, len(source), len(target), d=config.width, **sizes)
+
+
+def pack(config, found, part) -> packing.Packed:
+    sources, inputs, targets = pairs.encoded(
+        getattr(found, part), found.source, found.target, config.data.reverse_source
+    )
+    row = config.data.row
+    columns = {"source": (sources, row), "inputs": (inputs, row), "target": (targets, row)}
+    return packing.Packed(columns, config.data.batch, config.seed)
+
+
+# ----------------------------------------------------------------------------------------------------------- decoding
+
+
+def decode(config, model: Seq2Seq, params, sources, *, beams, best=1):
+    """decoding.Decoded of every source (int sequences), as numpy: tokens [length n best], the others [n best]."""
+    want = config.decode
+
+    @partial(jax.jit, static_argnames="longest")
+    def run(params, source, segments, longest):
+        given, carry = model.begin(params, source, segments)
+        carry, logits = model.step(given, carry, jnp.full(source.shape[1], words.START))
+        penalty = decoding.Penalty(want.length_power, want.coverage_weight, lambda carry: carry[1])
+        return decoding.beam_search(
+            model.step, given, carry, logits, longest, beams=beams, end=words.END, best=best, penalty=penalty
+        )
+
+    tokens: Any = [None] * len(sources)
+    rest: Any = [None] * len(sources)
+    for items, bound in packing.grouped([len(s) for s in sources], want.batch, want.shapes):
+        rows = [[i] for i in items] + [[]] * (want.batch - len(items))
+        source, segments = packing.lay(rows, sources, bound)
+        texts = jax.device_get(run(params, source.T, segments.T, longest(bound)))
+        for lane, item in enumerate(items):
+            tokens[item] = texts.tokens[..., lane].T
+            rest[item] = [a[:, lane] for a in texts[1:]]
+    return tokens, rest
+
+
+def longest(source: int) -> int:
+    """Tokens that a translation may take."""
+    return 2 * source + 5
+
+
+def attended(model: Seq2Seq, params, source, target):
+    """The attention weights [t s] of one pair."""
+    one = lambda tokens: jnp.asarray(tokens, jnp.int32)[:, None]
+    inputs = [words.START, *target[:-1]]
+    _, seen = model.logits(
+        params, one(source), jnp.ones_like(one(source)), one(inputs), jnp.ones_like(one(inputs)),
+        collect=("attention",),
+    )  # fmt: skip
+    return np.asarray(seen["attention"][..., 0])
+
+
+def report(config, workdir, model, params, found):
+    """Metrics of the test part, samples, and the pictures."""
+    sources, _, _ = pairs.encoded(found.test, found.source, found.target, config.data.reverse_source)
+    greedy, beam = (decode(config, model, params, sources, beams=k)[0] for k in (1, config.decode.beams))
+    write = lambda texts: [found.target.decode(tokens[0]) for tokens in texts]
+    hypotheses, references = write(beam), [b for _, b in found.test]
+    kind = "char" if config.data.units == "characters" else "none" if config.data.units == "words" else "13a"
+    value, signature = metrics.bleu(hypotheses, references, kind)
+    out: dict[str, Any] = {"bleu": value, "sacrebleu_signature": signature}
+    out["bleu_greedy"] = metrics.bleu(write(greedy), references, kind)[0]
+    out["chrf"] = metrics.chrf(hypotheses, references)
+    out["exact"] = float(np.mean([h == r for h, r in zip(hypotheses, references, strict=True)]))
+    lengths = [len(s) - 1 for s in sources]
+    bounds = [0, *range(config.step_of_lengths, max(lengths) + config.step_of_lengths, config.step_of_lengths)]
+    by_length = metrics.bleu_by_length(hypotheses, references, lengths, bounds, kind)
+    out |= {"lengths": bounds[1:], "bleu_by_length": by_length}
+    known = [(x, y) for x, y in zip(bounds[1:], by_length, strict=True) if y is not None]
+    if known:
+        plots.lines(
+            [x for x, _ in known], {config.inform: [y for _, y in known]}, workdir / "figures/bleu_by_length.png",
+            title="BLEU by length of the source", xlabel="source tokens, at most", ylabel="BLEU", ylim=(0, None),
+        )  # fmt: skip
+    shown = np.random.default_rng(0).permutation(len(sources))[: config.samples]
+    for i in map(int, shown):
+        print(f"\n  source     {found.test[i][0]}\n  reference  {references[i]}\n  beam       {hypotheses[i]}")
+    for number, i in enumerate(map(int, shown[:4]) if config.inform == "attention" else ()):
+        target = [*words.until_end(beam[i][0]), words.END]
+        plots.attention(
+            attended(model, params, sources[i], target), found.source.pieces(sources[i]), found.target.pieces(target),
+            workdir / f"figures/attention_{number}.png",
+        )  # fmt: skip
+    return out
+
+
+def translate(config, workdir):
+    """Lines of standard input -> as many lines of standard output. What cannot be translated stays an empty line, and
+    is told at the end, with what was not known."""
+    meta = train.load_params(workdir)[1]
+    source, target = words.from_json(meta["source"]), words.from_json(meta["target"])
+    model = make(config, source, target)
+    params = train.load_params(workdir, model.init(jax.random.key(0)))[0]
+    lines, told = [], []
+    for number, raw in enumerate(sys.stdin.buffer, 1):
+        try:
+            lines.append(raw.decode().strip())
+        except UnicodeDecodeError:
+            lines.append("")
+            told.append(f"line {number} is not UTF-8: left empty")
+    sources, _, _ = pairs.encoded([(line, "") for line in lines], source, target, config.data.reverse_source)
+    full = [i for i, line in enumerate(lines) if line]
+    texts = decode(config, model, params, [sources[i] for i in full], beams=config.decode.beams)[0] if full else []
+    out = [""] * len(lines)
+    for i, tokens in zip(full, texts, strict=True):
+        out[i] = target.decode(tokens[0])
+    print("\n".join(out)) if out else None
+    if unknown := sum(words.UNKNOWN in s for s in sources):
+        told.append(f"{unknown} of {len(lines)} lines hold {config.data.units} that training did not know")
+    if long := sum(len(s) > config.data.row for s in sources):
+        told.append(f"{long} of {len(lines)} lines are longer than the {config.data.row} tokens of training")
+    for line in told:
+        print(line, file=sys.stderr)
+
+
+def check(config):
+    choices = {"mode": ("train", "translate"), "cell": cells.known(), "unit": ("step", "epoch")}
+    for key, known in choices.items():
+        if config[key] not in known:
+            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
+    for key in ("beams", "batch", "shapes"):
+        if config.decode[key] < 1:
+            raise ValueError(f"config.decode.{key}={config.decode[key]}: want at least 1")
+
+
+if __name__ == "__main__":
+    train.cli.run(main, study="translation", check=check)

@@ -1,0 +1,81 @@
+"""Packing and bucketing: nothing is lost, nothing is twice, little is padding."""
+
+import numpy as np
+import pytest
+
+from rnn_jax.data import packing
+
+
+def lengths(n=3000, seed=0):
+    """Of pairs like those of captions: correlated, a few very long."""
+    rng = np.random.default_rng(seed)
+    one = np.clip(rng.gamma(9, 1.5, n).astype(int), 3, 45)
+    return np.stack([one, np.clip(one + rng.integers(-3, 4, n), 3, 45)], 1)
+
+
+def packed(n=3000, row=48, rows=16, seed=0):
+    sequences = [[np.arange(1, k + 1) + 100 * i for i, k in enumerate(column)] for column in lengths(n).T]
+    return packing.Packed({"source": (sequences[0], row), "target": (sequences[1], row)}, rows, seed), sequences
+
+
+def test_every_pair_is_in_every_epoch_once_and_whole():
+    each, (sources, targets) = packed(400)
+    for epoch in range(2):
+        found = []
+        for i in range(each.count(0) * epoch, each.count(0) * epoch + each.count(epoch)):
+            batch = each(i)
+            for row in range(16):
+                numbers = np.unique(batch["source_segments"][row])
+                numbers = numbers[numbers > 0]
+                assert {*numbers, 0} == {*np.unique(batch["target_segments"][row]), 0}
+                for k in numbers:
+                    source = batch["source"][row][batch["source_segments"][row] == k]
+                    target = batch["target"][row][batch["target_segments"][row] == k]
+                    item = (source[0] - 1) // 100
+                    np.testing.assert_array_equal(source, sources[item])
+                    np.testing.assert_array_equal(target, targets[item])
+                    found.append(int(item))
+        assert sorted(found) == list(range(400))
+
+
+def test_little_of_it_is_padding():
+    """Under 10 % of the positions, with one shape."""
+    assert packed()[0].waste() < 0.08
+
+
+def test_a_batch_depends_on_its_number_and_the_seed_alone():
+    one, two, other = packed(300)[0], packed(300)[0], packed(300, seed=1)[0]
+    n = one.count() + 2
+    late = two(n)
+    for i in range(n):
+        one(i)
+    np.testing.assert_array_equal(one(n)["source"], late["source"])
+    assert (other(0)["source"] != one(0)["source"]).any() and (one(0)["source"] != one(one.count())["source"]).any()
+
+
+def test_what_is_longer_than_a_row_is_left_out_and_counted():
+    each = packing.Packed({"source": ([[1] * 5, [2] * 9], 8), "target": ([[1], [2]], 8)}, 2)
+    assert each.too_long == 1 and each.count() == 1 and each(0)["source"].max() == 1
+
+
+@pytest.mark.parametrize("shapes", [1, 2, 5, 60])
+def test_buckets_pad_least(shapes):
+    found = lengths(500)[:, 0]
+    bounds = packing.buckets(found, shapes)
+    assert len(bounds) <= shapes and bounds[-1] == found.max() and (np.diff(bounds) > 0).all()
+    cost = lambda bounds: np.asarray(bounds)[np.searchsorted(bounds, found)].sum()
+    rng = np.random.default_rng(0)
+    values = np.unique(found)
+    for _ in range(200):  # no other bounds do better
+        other = np.unique([*rng.choice(values, min(shapes, len(values)) - 1, replace=False), values[-1]])
+        assert cost(bounds) <= cost(other)
+
+
+def test_groups_hold_everything_once():
+    found = lengths(501)[:, 0]
+    groups = list(packing.grouped(found, 40, shapes=5))
+    assert sorted(i for items, _ in groups for i in items) == list(range(501))
+    assert all(len(items) <= 40 and found[items].max() <= bound for items, bound in groups)
+    assert len({bound for _, bound in groups}) <= 5
+    padded = sum(len(items) * bound for items, bound in groups)
+    assert 1 - found.sum() / padded < 0.12
