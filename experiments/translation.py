@@ -2,6 +2,8 @@
 
     python -m experiments.translation [--config=configs/translation/<run>.py] [--config.inform=state]
     python -m experiments.translation --config.mode=translate --workdir=DIR < lines        a trained model translates
+    python -m experiments.translation --config.mode=compare --workdir=DIR --config.decode.beside=DIR,DIR
+        BLEU by length of several finished runs in one picture, DIR/figures/bleu_by_length.png
 
 Sentence pairs are packed into rows, several in each (rnn_jax/data/packing.py). The loss is -sum log p(y_i) over the
 target tokens of a batch, over their number. Validation: perplexity under teacher forcing. Test: greedy and beam search.
@@ -11,10 +13,12 @@ bleu_greedy, exact (share of test sentences that are right to the last token), b
 of source tokens; None: fewer than 10 sentences), padding_waste, words_per_second (target tokens), parameters, seconds.
 """
 
+import json
 import math
 import sys
 import zlib
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -28,8 +32,8 @@ from rnn_jax.models.seq2seq import Seq2Seq
 
 
 def main(config: Any, workdir):
-    if config.mode == "translate":
-        return translate(config, workdir)
+    if config.mode != "train":
+        return {"translate": translate, "compare": compare}[config.mode](config, workdir)
     found = pairs.load(config.data)
     print(found.report, flush=True)
     model = make(config, found.source, found.target)
@@ -89,8 +93,8 @@ def score(model: Seq2Seq, params, batch, smoothing=0.0, key=None):
 
 def make(config, source, target) -> Seq2Seq:
     cell = getattr(cells, config.cell)()
-    names = ("embed", "layers", "bidirectional", "inform", "attention", "when", "feed", "dropout", "dropout_out")
-    sizes = {name: config[name] for name in (*names, "variational")}
+    names = ("embed", "layers", "bidirectional", "inform", "attention", "when", "feed", "deep", "dropout")
+    sizes = {name: config[name] for name in (*names, "dropout_out", "variational")}
     return Seq2Seq(cell, len(source), len(target), d=config.width, **sizes)
 
 
@@ -163,12 +167,7 @@ def report(config, workdir, model, params, found):
     bounds = [0, *range(config.step_of_lengths, max(lengths) + config.step_of_lengths, config.step_of_lengths)]
     by_length = metrics.bleu_by_length(hypotheses, references, lengths, bounds, kind)
     out |= {"lengths": bounds[1:], "bleu_by_length": by_length}
-    known = [(x, y) for x, y in zip(bounds[1:], by_length, strict=True) if y is not None]
-    if known:
-        plots.lines(
-            [x for x, _ in known], {config.inform: [y for _, y in known]}, workdir / "figures/bleu_by_length.png",
-            title="BLEU by length of the source", xlabel="source tokens, at most", ylabel="BLEU", ylim=(0, None),
-        )  # fmt: skip
+    draw_by_length({config.inform: out}, workdir)
     shown = np.random.default_rng(0).permutation(len(sources))[: config.samples]
     for i in map(int, shown):
         print(f"\n  source     {found.test[i][0]}\n  reference  {references[i]}\n  beam       {hypotheses[i]}")
@@ -179,6 +178,36 @@ def report(config, workdir, model, params, found):
             workdir / f"figures/attention_{number}.png",
         )  # fmt: skip
     return out
+
+
+def draw_by_length(runs, workdir):
+    """BLEU by length (Bahdanau et al., 2015, Fig. 2), a line a run: name -> its results. Returns the picture's path."""
+    reach = max(len(run["lengths"]) for run in runs.values())
+    series = {
+        name: [np.nan if y is None else y for y in run["bleu_by_length"]] + [np.nan] * (reach - len(run["lengths"]))
+        for name, run in runs.items()
+    }
+    bounds = max((run["lengths"] for run in runs.values()), key=len)
+    return plots.lines(
+        bounds, series, workdir / "figures/bleu_by_length.png",
+        title="BLEU by length of the source", xlabel="source tokens, at most", ylabel="BLEU", ylim=(0, None),
+    )  # fmt: skip
+
+
+def compare(config, workdir):
+    """Draws this run and those beside it, and prints what they reached."""
+    runs = {}
+    for folder in (workdir, *map(Path, filter(None, config.decode.beside.split(",")))):
+        file = folder / "results.json"
+        if not file.is_file():
+            raise train.UserError(f"config.decode.beside: {file} does not exist; name workdirs of finished runs")
+        runs[folder.name] = json.loads(file.read_text())
+    steps = {name: run["lengths"][0] for name, run in runs.items()}
+    if len(set(steps.values())) > 1:
+        raise train.UserError(f"config.decode.beside: runs with other steps of lengths: {steps}")
+    for name, run in runs.items():
+        print(f"{name}: BLEU {run['bleu']:.2f}, perplexity {run['test_ppl']:.2f}, by length {run['bleu_by_length']}")
+    print(draw_by_length(runs, workdir))
 
 
 def translate(config, workdir):
@@ -211,7 +240,7 @@ def translate(config, workdir):
 
 
 def check(config):
-    choices = {"mode": ("train", "translate"), "cell": cells.known(), "unit": ("step", "epoch")}
+    choices = {"mode": ("train", "translate", "compare"), "cell": cells.known(), "unit": ("step", "epoch")}
     for key, known in choices.items():
         if config[key] not in known:
             raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")

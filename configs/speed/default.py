@@ -34,8 +34,8 @@ LSTM in bfloat16 at 32x100x64x128: 100 ms, "reference" 1.25, flax 1.30, torch 6.
 130 to 150 GFLOP/s that day; share_of_peak of the LSTM 0.51 at 64x256x256x512 (target 0.6; 0.59 on 2026-11-23).
 
 Missed: flax 1.3 for the LSTM at 20x200 and 50x50, and at 64x256x256x512 for all cells, where products take most of the
-time; torch at 50x50x128x128 with one device a core. The minima tell what an idle machine would: there torch's LSTM takes
-0.98, 0.68, 0.73 and 0.95 of our time at the four small shapes, 0.84 at 64x256x256x512 and 0.96 at 16x1024x768x768: its
+time; torch at 50x50x128x128 with one device a core. The minima tell what an idle machine would: there torch's LSTM
+takes 0.98, 0.68, 0.73, 0.95 of our time at the four small shapes, 0.84 at 64x256x256x512, 0.96 at 16x1024x768x768: its
 threads lose more than XLA's when others are at work. It packs the weights once for all steps, and XLA packs the right
 operand of every product anew; few rows of large weights are therefore multiplied as columns
 (rnn_jax/methods/deferred/layout.py), which took 16x1024x768x768 from 0.85 to 0.98 and 1.10 of torch's time.
@@ -43,8 +43,8 @@ Without a gradient "reference" takes 0.95 to 2.3 of the time of "auto", and haik
 
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
 up to 1.6 times (the order is random now); a process on both cores stops XLA's loops from using the second one, so
-nothing else may run; over two devices "reference" and flax all-reduce their weight gradients in every step and take 2 to
-15 times as long as ours. A layer written out by hand with one buffer for the products of inputs, the gates and their
+nothing else may run; over two devices "reference" and flax all-reduce their weight gradients in every step and take 2
+to 15 times as long as ours. A layer written out by hand with one buffer for the products of inputs, the gates and their
 gradients is 0.94 to 0.97 of ours, and XLA copies that buffer whole in each step where it is both read and written.
 """
 

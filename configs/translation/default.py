@@ -14,7 +14,7 @@ from rnn_jax.data import pairs
 
 def get_config() -> Any:
     config: Any = ConfigDict()
-    config.mode = "train"  # or translate: lines of standard input
+    config.mode = "train"  # or translate: lines of standard input; compare: runs in one picture
     config.seed = 0
 
     config.cell = "gru"  # a name in rnn_jax.cells
@@ -26,6 +26,7 @@ def get_config() -> Any:
     config.attention = "additive"  # dot, general, concat
     config.when = "before"  # is the query the decoder's state before its step (Bahdanau) or after it (Luong)?
     config.feed = False  # of when=after: input feeding
+    config.deep = 0  # units of a maxout layer before the readout; 0: none
     config.dropout = 0.0  # of embeddings, and between layers
     config.dropout_out = 0.0  # of what the readout sees
     config.variational = False  # one dropout mask for all steps
@@ -50,9 +51,15 @@ def get_config() -> Any:
         }
     )  # fmt: skip
 
-    # beam search, with the length and coverage penalty of rnn_jax.decoding.Penalty; sentences decoded at once, and the
-    # number of source lengths that they are padded to
-    config.decode = ConfigDict({"beams": 5, "length_power": 1.0, "coverage_weight": 0.0, "batch": 50, "shapes": 5})
+    config.decode = ConfigDict(
+        {
+            "beams": 5,
+            "length_power": 1.0, "coverage_weight": 0.0,  # rnn_jax.decoding.Penalty
+            "batch": 50,  # sentences decoded at once
+            "shapes": 5,  # source lengths that they are padded to
+            "beside": "",  # of mode=compare: workdirs of other runs
+        }
+    )  # fmt: skip
     config.step_of_lengths = 4  # of BLEU by length
     config.samples = 5
     return config

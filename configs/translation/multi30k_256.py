@@ -10,6 +10,6 @@ from configs.translation import multi30k
 
 def get_config():
     config = multi30k.get_config()
-    config.width, config.embed = 256, 128
+    config.width, config.embed, config.deep = 256, 128, 256
     config.data.batch = 32
     return config

@@ -1,7 +1,8 @@
 """Encoder-decoder: one sequence to another, over any cell.
 
     encoder   h_1 ... h_s over the source, in one direction or in both
-    decoder   p(y | x) = prod_i softmax(W_o u_i + b_o), u_i the features that the decoder makes at step i
+    decoder   p(y | x) = prod_i softmax(W_o u_i + b_o), u_i the features that the decoder makes at step i; with deep=l
+              softmax(W_o t_i + b_o), t_i = max(W_1 u_i, W_2 u_i) of l units (Goodfellow et al., 2013; Bahdanau's 500)
 
 What the decoder knows of the source (`inform`):
 
@@ -47,6 +48,7 @@ class Seq2Seq:
     attention: Literal["additive", "dot", "general", "concat"] = "additive"
     when: Literal["before", "after"] = "before"
     feed: bool = False  # of when="after": input feeding
+    deep: int = 0  # units of a maxout layer between the features and the scores; 0: none
     dropout: float = 0.0  # of embeddings, and between layers
     dropout_out: float = 0.0  # of the features u_i
     variational: bool = False  # one dropout mask for all steps of a row (Gal & Ghahramani, 2016)
@@ -99,7 +101,9 @@ class Seq2Seq:
         if self.after:
             params["combine"] = glorot()(next(k), (wide + d, d))
         features = d if self.after or self.inform == "state" else d + wide + embed
-        return params | {"wo": glorot()(next(k), (features, self.targets)), "bo": jnp.zeros(self.targets)}
+        if self.deep:
+            params["deep"] = glorot()(next(k), (features, 2 * self.deep))
+        return params | {"wo": glorot()(next(k), (self.deep or features, self.targets)), "bo": jnp.zeros(self.targets)}
 
     def encode(self, params, tokens, segments, key=None):
         """The memory that the decoder reads, a dict: keys [s b k], segments [s b], states of each layer [s b ...]."""
@@ -172,6 +176,8 @@ class Seq2Seq:
         return (after, h, z), features, weights
 
     def readout(self, params, features):
+        if self.deep:
+            features = jnp.maximum(*jnp.split(features @ params["deep"], 2, axis=-1))
         return features @ params["wo"] + params["bo"]
 
     def logits(self, params, source, source_segments, inputs, segments, *, forcing=None, key=None, collect=()):
@@ -209,7 +215,7 @@ class Seq2Seq:
         if k_coin is None:
             raise ValueError("seq2seq: forcing draws coins: give a key")
         forced = jax.random.bernoulli(k_coin, forcing, (t, b)) | first
-        drop_out = self.mask(k_out, (t, b, params["wo"].shape[0]), self.dropout_out)
+        drop_out = self.mask(k_out, (t, b, params["deep" if self.deep else "wo"].shape[0]), self.dropout_out)
 
         def sampled(given, carry, x):
             carry, guess = carry

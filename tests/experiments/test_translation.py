@@ -86,9 +86,24 @@ def test_a_wrong_call_is_one_line(tmp_path, capsys, changed, message):
     refused(translation, tmp_path / "new", capsys, message, **TINY | changed)
 
 
+def test_runs_in_one_picture(trained, folder, tmp_path, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    results = json.loads((trained / "results.json").read_text())
+    more = {"lengths": [*results["lengths"], 8], "bleu_by_length": [*results["bleu_by_length"], None]}
+    (other / "results.json").write_text(json.dumps(results | more))
+    before = (trained / "figures/bleu_by_length.png").read_bytes()
+    options = TINY | {"data.path": folder, "mode": "compare", "decode.beside": other}
+    code, out, err = call(translation, trained, capsys, **options)
+    assert code == 0 and out.startswith(f"{trained.name}: BLEU ") and "\nother: BLEU " in out, err
+    assert (trained / "figures/bleu_by_length.png").read_bytes() != before
+    code, _, err = call(translation, trained, capsys, **options | {"decode.beside": tmp_path / "no"})
+    assert code == 2 and err.count("\n") == 1 and "name workdirs of finished runs" in err
+
+
 def test_an_unknown_mode_is_one_line(trained, folder, capsys):
     code, _, err = call(translation, trained, capsys, **TINY | {"data.path": folder, "mode": "read"})
-    assert code == 2 and err == "error: config.mode=read: want one of train, translate\n"
+    assert code == 2 and err == "error: config.mode=read: want one of train, translate, compare\n"
 
 
 def test_training_pairs_within_a_limit(folder):

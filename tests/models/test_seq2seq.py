@@ -15,7 +15,7 @@ V, W = 11, 9
 KINDS = {
     "state": dict(cell=cells.lstm(), inform="state", layers=2, bidirectional=False),
     "input": dict(cell=cells.gru(), inform="input"),
-    "bahdanau": dict(cell=cells.gru(reset_after=True), attention="additive"),
+    "bahdanau": dict(cell=cells.gru(reset_after=True), attention="additive", deep=3),
     "bahdanau_deep": dict(cell=cells.lstm(), attention="concat", layers=2),
     "luong": dict(cell=cells.lstm(), attention="general", when="after", feed=True, bidirectional=False),
     "luong_dot": dict(cell=cells.vanilla(), attention="dot", when="after", bidirectional=False),
