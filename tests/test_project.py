@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "attention": {"cells"},
     "metrics": set(),
     "decoding": {"scan"},
+    "ctc": set(),
     "data": {"data"},
     "train": {"train"},
     "plots": {"train"},

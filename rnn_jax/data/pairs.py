@@ -79,7 +79,7 @@ def load(config: Any) -> Pairs:
         tokens = [i for a, b in part for i in (*source.encode(a), *target.encode(b))]
         if unknown := tokens.count(UNKNOWN):
             lines.append(f"{name}: {unknown / len(tokens):.1%} of the tokens are not in the vocabularies")
-    return Pairs(*parts, source, target, "\n".join(lines))
+    return Pairs(parts[0], parts[1], parts[2], source, target, "\n".join(lines))
 
 
 def vocabulary(sentences, config):

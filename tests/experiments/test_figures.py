@@ -4,8 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import timeit
 
+import jax
+import jax.numpy as jnp
 import pytest
+
+from rnn_jax import cells, decoding
+from rnn_jax.data import words
+from rnn_jax.models.seq2seq import Seq2Seq
 
 pytestmark = pytest.mark.slow
 CHAR_RNN = ("--config=configs/char_lm/char_rnn.py",)
@@ -103,3 +110,62 @@ def test_adding_of_le(tmp_path):
 def test_parity_at_256_bits(tmp_path):
     found = toy(tmp_path, "parity_xlstm")
     assert found["success_rate"] == 1.0 and found["wrong_256"] == 0
+
+
+def test_spoken_digits(tmp_path, data_root):
+    found = results("speech", tmp_path / "w", "--config=configs/speech/fsdd.py", RNN_JAX_DATA=str(data_root))
+    assert found["label_error_rate"] <= 0.03
+
+
+def test_a_beam_of_five_over_a_hundred_sentences():
+    """30 words each, a vocabulary of 6,000, width 256: under 3 s on two cores, once compiled."""
+    model = Seq2Seq(cells.gru(), 6000, 6000, d=256, embed=128)
+    params = model.init(jax.random.key(0))
+    params["bo"] = params["bo"].at[words.END].set(-1e9)  # none ends early
+    source = jax.random.randint(jax.random.key(1), (30, 100), 4, 6000)
+
+    @jax.jit
+    def decode(params, source):
+        given, carry = model.begin(params, source, jnp.ones_like(source))
+        carry, logits = model.step(given, carry, jnp.full(100, words.START))
+        return decoding.beam_search(model.step, given, carry, logits, 30, beams=5, end=words.END)
+
+    run = lambda: jax.block_until_ready(decode(params, source))
+    assert run().lengths.min() == 30
+    seconds = min(timeit.repeat(run, number=1, repeat=3))
+    print(f"beam search: {seconds:.2f} s")
+    assert seconds < 3
+
+
+def test_tags_need_memory_and_what_follows(tmp_path):
+    rnn = ("--config.cell=vanilla", "--config.bidirectional=False")
+    runs = {"mlp": ("--config.model=mlp",), "rnn": rnn, "birnn": rnn[:1], "bilstm": ()}
+    f1 = {name: results("tagging", tmp_path / name, *argv)["f1"] for name, argv in runs.items()}
+    assert f1["mlp"] < f1["rnn"] - 1 < f1["birnn"] - 2 and f1["bilstm"] >= 99.5
+
+
+def test_chunks_of_conll2000(tmp_path, data_root):
+    found = results("tagging", tmp_path / "w", "--config=configs/tagging/conll2000.py", RNN_JAX_DATA=str(data_root))
+    assert found["f1"] >= 92 and found["padding_waste"] < 0.1
+
+
+def test_parts_of_speech_of_conll2000(tmp_path, data_root):
+    """A word alone, all that stand before it, all of the sentence; and two on either side."""
+    rnn, mlp = ("--config.cell=vanilla", "--config.bidirectional=False"), ("--config.model=mlp",)
+    runs = {"word": (*mlp, "--config.reach=0"), "rnn": rnn, "window": mlp, "birnn": rnn[:1]}
+    argv, env = ("--config=configs/tagging/pos.py",), {"RNN_JAX_DATA": str(data_root)}
+    right = {k: results("tagging", tmp_path / k, *argv, *v, **env)["accuracy"] for k, v in runs.items()}
+    assert right["word"] < right["rnn"] < right["birnn"] and right["window"] < right["birnn"]
+
+
+@pytest.mark.parametrize(("run", "least"), [("sst2", 0.82), ("trec", 0.895)])
+def test_labels_of_sentences(tmp_path, data_root, run, least):
+    argv = (f"--config=configs/classification/{run}.py",)
+    found = results("classification", tmp_path / "w", *argv, RNN_JAX_DATA=str(data_root))
+    assert found["accuracy"] >= least and found["padding_waste"] < 0.1
+
+
+def test_labels_need_the_order_of_words(tmp_path):
+    assert results("classification", tmp_path / "rnn")["accuracy"] >= 0.98
+    average = ("--config.model=mlp", "--config.pool=mean")
+    assert results("classification", tmp_path / "mlp", *average)["accuracy"] < 0.6

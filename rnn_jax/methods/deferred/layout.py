@@ -61,10 +61,9 @@ def multiply(eqn, w: int, operand, weight):
         columns = operand if contract[1 - w] == (0,) else hold(operand.T)
         product = hold(lax.dot_general(weight, columns, (((1,), (0,)), ((), ())), **kwargs))
         return product if w == 0 else hold(product.T)
-    pair, contract = (operand, weight), (contract[1 - w], (0,))
-    if w == 0:
-        pair, contract = pair[::-1], contract[::-1]
-    return lax.dot_general(*pair, (contract, ((), ())), **kwargs)
+    c = contract[1 - w]
+    one, two, dims = (operand, weight, (c, (0,))) if w == 1 else (weight, operand, ((0,), c))
+    return lax.dot_general(one, two, (dims, ((), ())), **kwargs)
 
 
 def turn_products(jaxpr: core.Jaxpr, weights):

@@ -1,0 +1,56 @@
+"""Ten made-up spoken digits in strings of 3 to 7, read by a bidirectional LSTM with CTC; other speakers in each part.
+
+    python -m experiments.speech
+
+Needs no network and no file: rnn_jax/data/tones.py makes the sounds. Published: none. Measured, 2026-11-25, jax 0.10.2,
+1 core that other jobs shared, 600 updates in 182 s (the whole command took 118 s of that core's time):
+
+    label error rate    prefix beam    best path    strings without an error
+    test                     0.56 %       0.50 %                      97.8 %
+    validation               1.32 %       1.50 %                      94.7 %
+
+Write down what wav files say, with a trained model:
+    python -m experiments.speech --config.mode=transcribe --workdir=runs/speech/default --config.audio=FILE,FOLDER
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from rnn_jax.data import recordings
+
+
+def get_config() -> Any:
+    config: Any = ConfigDict()
+    config.mode = "train"  # or transcribe: wav files, by a trained model
+    config.audio = ""  # of transcribe: wav files, or folders of them, with commas between
+    config.seed = 0
+
+    config.cell = "lstm"  # a name in rnn_jax.cells
+    config.width = 64  # units of each layer, in each direction
+    config.layers = 1
+
+    # Hz; mel bands; seconds; frames side by side in one time step
+    config.features = ConfigDict(
+        {"rate": 8000, "bands": 40, "window": 0.025, "hop": 0.010, "emphasis": 0.97, "stack": 3}
+    )
+    config.data = recordings.defaults()
+
+    config.unit = "step"  # what steps, *_every, decay_* and warmup count: step, or epoch
+    config.steps = 600
+    config.log_every = 50
+    config.eval_every = 200
+    config.save_every = 200
+    config.keep = 2
+    config.parallel = "auto"
+    config.init_from = ""
+    config.optimizer = ConfigDict(
+        {
+            "name": "adam", "rate": 5e-3, "b1": 0.9, "b2": 0.999, "eps": 1e-8,
+            "schedule": "cosine", "warmup": 50, "final_rate": 1e-4, "clip": "norm", "threshold": 1.0,
+        }
+    )  # fmt: skip
+
+    config.decode = ConfigDict({"beams": 8, "batch": 32})  # prefix beam search; wav files transcribed at once
+    config.samples = 5  # strings of the test part that are printed
+    return config
