@@ -1,0 +1,74 @@
+"""The classification study through its front door, tiny."""
+
+import io
+import json
+import re
+
+import pytest
+from front_door import call, refused
+
+from experiments import classification
+from rnn_jax import train
+
+pytestmark = pytest.mark.usefixtures("quick_module")
+TINY = {
+    "width": 5, "features.word": 4, "steps": 1, "data.size": 24, "data.batch": 2, "data.row": 48, "log_every": 1,
+    "samples": 2, "cell": "vanilla",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A workdir after one epoch, pooled by attention."""
+    workdir = tmp_path_factory.mktemp("run")
+    flags = [f"--workdir={workdir}", *(f"--config.{k}={v}" for k, v in TINY.items())]
+    with pytest.raises(SystemExit) as stop:
+        train.cli.run(classification.main, study="classification", check=classification.check, argv=flags)
+    assert stop.value.code == 0
+    return workdir
+
+
+def test_every_result_and_picture_is_there(trained):
+    found = json.loads((trained / "results.json").read_text())
+    assert set(found) == {
+        "accuracy", "valid_accuracy", "valid_loss", "best_valid_loss", "padding_waste", "sentences_per_second",
+        "parameters", "seconds",
+    }  # fmt: skip
+    assert 0 <= found["accuracy"] <= 1 and found["valid_loss"] == pytest.approx(0.69, abs=0.3)
+    assert 0 < found["padding_waste"] < 0.5 and found["parameters"] > 200 and found["sentences_per_second"] > 0
+    assert sorted(f.name for f in (trained / "figures").iterdir()) == ["attention_0.png", "attention_1.png", "loss.png"]
+
+
+def test_another_model_and_pooling(tmp_path, capsys):
+    code, _, err = call(classification, tmp_path / "w", capsys, **TINY | {"pool": "last", "model": "mlp"})
+    assert (code, err) == (0, "")
+    assert [f.name for f in (tmp_path / "w/figures").iterdir()] == ["loss.png"]
+
+
+def test_lines_in_lines_out_and_what_is_wrong_with_them_at_the_end(trained, capsys, monkeypatch):
+    say = lambda given: monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+    say(b"the plot was dull\n\n\xff\xfe\nzzz " + b"very " * 80 + b"\n")
+    code, out, err = call(classification, trained, capsys, **TINY | {"mode": "classify"})
+    assert code == 0 and re.fullmatch(r"((positive|negative)\t0\.\d{3}\n|\n){4}", out)
+    assert [bool(line) for line in out.split("\n")] == [True, False, False, True, False]
+    assert err.splitlines() == ["line 2 is empty: left empty", "line 3 is not UTF-8: left empty"]
+    say(b"")
+    assert call(classification, trained, capsys, **TINY | {"mode": "classify"}) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"pool": "sum"}, "config.pool=sum: want one of last, mean, max, attention"),
+        ({"cell": "elman"}, "config.cell=elman: want one of "),
+        ({"mode": "tag"}, "holds no run to tag: train it first"),
+        ({"data.most": 0}, "config.data.most=0: want at least 1"),
+        ({"smoothing": -0.1}, "config.smoothing=-0.1: want a share from 0 to below 1"),
+        ({"samples": -1}, "config.samples=-1: want at least 0"),
+        ({"features.word": 0}, "config.features: want widths of at least 0, and at least 1 of the word"),
+        ({"data.source": "trec", "data.root": "/nowhere"}, "/nowhere/sentence_classification/TREC.train.all does not"),
+        ({"data.source": "tfds", "data.name": "no_such_set"}, "tfds: no_such_set cannot be read"),
+    ],
+)
+def test_a_wrong_call_is_one_line(tmp_path, capsys, changed, message):
+    refused(classification, tmp_path / "new", capsys, message, **TINY | changed)
