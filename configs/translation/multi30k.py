@@ -5,6 +5,9 @@ RNN_JAX_DATA=<folder> python -m experiments.translation --config=configs/transla
 ... --config.inform=input --config.bidirectional=False                      the encoder's end at each step
 ... --config.when=after --config.attention=general --config.feed=True       Luong et al., 2015
 ... --config.data.languages="('en', 'de')"                                  English to German
+
+Published (Adam, 10 epochs, greedy): 28.3 BLEU with additive attention, 20.6 with the encoder's end at each step, 13.8
+without. Not run at this width: about 90 minutes on 2 CPU cores; multi30k_256.py was (32.3 and 13.1).
 """
 
 from configs.translation import default

@@ -1,4 +1,4 @@
-"""The figures of the README's table, run in full: `make test-slow` (about 35 minutes on 2 CPU cores)."""
+"""The figures of the README's table, run in full: `make test-slow` (about an hour on 2 CPU cores)."""
 
 import json
 import os
