@@ -2,8 +2,8 @@
 
     python -m experiments.translation
 
-Needs no network and no file: the words are those of Python's standard library. Published: none. Measured 2026-11-26, jax
-0.10.2, 2 CPU cores, 1.5 minutes in all: 100 % of 500 unseen words right to the last letter, test perplexity 1.002.
+Needs no network and no file: the words are those of Python's standard library. Published: none. Measured 2026-11-26,
+jax 0.10.2, 2 CPU cores, 1.5 minutes in all: 100 % of 500 unseen words right to the last letter, test perplexity 1.002.
 """
 
 from typing import Any
