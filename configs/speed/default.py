@@ -36,9 +36,10 @@ LSTM in bfloat16 at 32x100x64x128: 100 ms, "reference" 1.25, flax 1.30, torch 6.
 Missed: flax 1.3 for the LSTM at 20x200 and 50x50, and at 64x256x256x512 for all cells, where products take most of the
 time; torch at 50x50x128x128 with one device a core. The minima tell what an idle machine would: there torch's LSTM
 takes 0.98, 0.68, 0.73, 0.95 of our time at the four small shapes, 0.84 at 64x256x256x512, 0.96 at 16x1024x768x768: its
-threads lose more than XLA's when others are at work. It packs the weights once for all steps, and XLA packs the right
-operand of every product anew; few rows of large weights are therefore multiplied as columns
-(rnn_jax/methods/deferred/layout.py), which took 16x1024x768x768 from 0.85 to 0.98 and 1.10 of torch's time.
+threads lose more than XLA's when others are at work. XLA seems to lay out the right operand of every product anew, a
+weight that torch could lay out once for all steps: a product of few rows is sooner done with the large weight on the
+left. So it is multiplied as columns (rnn_jax/methods/deferred/layout.py), which took torch over ours at 16x1024x768x768
+from 0.85 to 0.98 and 1.10.
 Without a gradient "reference" takes 0.95 to 2.3 of the time of "auto", and haiku's LSTM 0.85 at 20x200x6x50.
 
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
