@@ -9,7 +9,7 @@ Measured 2026-11-25, jax 0.10.2, 2 shared CPU cores; lower-cased tokens, test 20
 nrefs:1|case:mixed|eff:no|tok:none|smooth:exp|version:2.6.0, a beam of 5 (greedy in brackets):
 
                        BLEU           chrF    test perplexity    words/s    time
-    attention          32.3 (30.4)    49.0    7.3                1,520      25 min (other jobs beside it; 18 without)
+    attention          32.3 (30.4)    49.0    7.3                1,520      25 min (other jobs beside it)
     its twin           13.1 (12.5)    30.0    14.5               3,640      11 min
 
 BLEU by source tokens, at most 8, 12, 16, 20, 24, 28: with attention 29.5, 34.6, 33.8, 30.2, 20.3, 21.9; without 14.6,
