@@ -17,6 +17,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from configs import training
 from rnn_jax.data import labelled
 
 
@@ -47,19 +48,6 @@ def get_config() -> Any:
 
     config.data = labelled.defaults()
 
-    config.unit = "epoch"  # what steps, *_every, decay_* and warmup count: step, or epoch
-    config.steps = 10
-    config.log_every = 50  # steps
-    config.eval_every = 1
-    config.save_every = 1
-    config.keep = 2
-    config.parallel = "auto"
-    config.init_from = ""
-    config.optimizer = ConfigDict(
-        {
-            "name": "adam", "rate": 1e-2, "b1": 0.9, "b2": 0.999, "eps": 1e-8,
-            "schedule": "cosine", "warmup": 0, "final_rate": 1e-4, "clip": "norm", "threshold": 5.0,
-        }
-    )  # fmt: skip
+    training.add(config, unit="epoch", steps=10, rate=1e-2, threshold=5.0)
     config.samples = 4  # of pool=attention: sentences of the test part drawn
     return config

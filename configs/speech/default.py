@@ -17,6 +17,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from configs import training
 from rnn_jax.data import recordings
 
 
@@ -36,20 +37,7 @@ def get_config() -> Any:
     )
     config.data = recordings.defaults()
 
-    config.unit = "step"  # what steps, *_every, decay_* and warmup count: step, or epoch
-    config.steps = 600
-    config.log_every = 50
-    config.eval_every = 200
-    config.save_every = 200
-    config.keep = 2
-    config.parallel = "auto"
-    config.init_from = ""
-    config.optimizer = ConfigDict(
-        {
-            "name": "adam", "rate": 5e-3, "b1": 0.9, "b2": 0.999, "eps": 1e-8,
-            "schedule": "cosine", "warmup": 50, "final_rate": 1e-4, "clip": "norm", "threshold": 1.0,
-        }
-    )  # fmt: skip
+    training.add(config, unit="step", steps=600, rate=5e-3, every=200, warmup=50)
 
     config.decode = ConfigDict({"beams": 8, "batch": 32})  # prefix beam search; wav files transcribed at once
     config.samples = 5  # strings of the test part that are printed

@@ -19,6 +19,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from configs import training
 from rnn_jax.data import tagged
 
 
@@ -49,18 +50,5 @@ def get_config() -> Any:
 
     config.data = tagged.defaults()
 
-    config.unit = "epoch"  # what steps, *_every, decay_* and warmup count: step, or epoch
-    config.steps = 8
-    config.log_every = 50  # steps
-    config.eval_every = 1
-    config.save_every = 1
-    config.keep = 2
-    config.parallel = "auto"
-    config.init_from = ""
-    config.optimizer = ConfigDict(
-        {
-            "name": "adam", "rate": 5e-3, "b1": 0.9, "b2": 0.999, "eps": 1e-8,
-            "schedule": "cosine", "warmup": 0, "final_rate": 1e-4, "clip": "norm", "threshold": 5.0,
-        }
-    )  # fmt: skip
+    training.add(config, unit="epoch", steps=8, rate=5e-3, threshold=5.0)
     return config
