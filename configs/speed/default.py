@@ -23,18 +23,22 @@ command, one device a core and the batch cut over them, as `train.fit` cuts it.
     50x50x128x128         28.3   1.8             1.28   1.40   1.32     1.38
     1x4096x64x128         60.4   26              1.41   3.5    1.46     8.6
     64x256x256x512        1711   1.15            1.02                   1.11
+    16x1024x768x768       2805   1.36            1.94
     tanh
     20x200x6x50           4.1    7.5             2.1    1.76            1.84
     32x100x64x128         7.5    2.2             1.42   1.36            1.37
     50x50x128x128         8.6    2.1             1.46   1.44            1.46
     1x4096x64x128         20.4   21              2.0    1.84            1.98
     64x256x256x512        562    1.30            1.13                   1.18
+    16x1024x768x768       889    1.26            1.56
 
-LSTM in bfloat16 at 32x100x64x128: 100 ms, "reference" 1.25, flax 1.30, torch 6.6. The machine's matrix products reached
+LSTM in bfloat16 at 32x100x64x128: 100 ms, "reference" 1.25, flax 1.30, torch 6.6; other shapes and
+Keras were not timed that day. The machine's matrix products reached
 130 to 150 GFLOP/s that day; share_of_peak of the LSTM 0.51 at 64x256x256x512 (target 0.6; 0.59 on 2026-11-23).
 
-Missed: flax 1.3 for the LSTM at 20x200 and 50x50, and at 64x256x256x512 for all cells, where products take most of the
-time; torch at 50x50x128x128 with one device a core. The minima tell what an idle machine would: there torch's LSTM
+Missed: flax 1.3 for LSTM and GRU at 20x200 and 50x50 (the GRU's 1.28 there), and at 64x256x256x512 for all cells, where
+products take most of the time; torch 1.5 for GRU and tanh at the two large shapes; torch's LSTM at 50x50x128x128 with
+one device a core. The minima tell what an idle machine would: there torch's LSTM
 takes 0.98, 0.68, 0.73, 0.95 of our time at the four small shapes, 0.84 at 64x256x256x512, 0.96 at 16x1024x768x768: its
 threads lose more than XLA's when others are at work. XLA seems to lay out the right operand of every product anew, a
 weight that torch could lay out once for all steps: a product of few rows is sooner done with the large weight on the
