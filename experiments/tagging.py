@@ -156,9 +156,11 @@ def check(config):
     for key, known in choices.items():
         if config[key] not in known:
             raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    for key, least in {"steps": 1, "layers": 1, "width": 1, "reach": 0, "least": 1}.items():
+    for key, least in {"steps": 1, "layers": 1, "width": 1, "least": 1}.items():
         if config[key] < least:
             raise ValueError(f"config.{key}={config[key]}: want at least {least}")
+    if len(config.reach) != 2 or min(config.reach) < 0:
+        raise ValueError(f"config.reach={config.reach}: want (words before, words after), at least 0 each")
     for key in ("dropout", "word_dropout", "smoothing"):
         if not 0 <= config[key] < 1:
             raise ValueError(f"config.{key}={config[key]}: want a share from 0 to below 1")

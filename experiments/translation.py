@@ -95,7 +95,7 @@ def make(config, source, target) -> Seq2Seq:
     cell = getattr(cells, config.cell)()
     names = ("embed", "layers", "bidirectional", "inform", "attention", "when", "feed", "deep", "dropout")
     sizes = {name: config[name] for name in (*names, "dropout_out", "variational")}
-    return Seq2Seq(cell, len(source), len(target), d=config.width, **sizes)
+    return Seq2Seq(cell, len(target), sources=len(source), d=config.width, **sizes)
 
 
 def pack(config, found, part) -> packing.Packed:
@@ -116,7 +116,7 @@ def decode(config, model: Seq2Seq, params, sources, *, beams, best=1):
 
     @partial(jax.jit, static_argnames="longest")
     def run(params, source, segments, longest):
-        given, carry = model.begin(params, source, segments)
+        given, carry = model.begin(params, model.encode(params, source, segments))
         carry, logits = model.step(given, carry, jnp.full(source.shape[1], words.START))
         penalty = decoding.Penalty(want.length_power, want.coverage_weight, lambda carry: carry[1])
         return decoding.beam_search(

@@ -30,7 +30,7 @@ def get_config() -> Any:
     config.cell = "lstm"  # of rnn: a name in rnn_jax.cells
     config.bidirectional = True
     config.layers = 1
-    config.reach = 0  # of mlp: words on either side
+    config.reach = (0, 0)  # of mlp: words before and after
     config.width = 32  # units of each layer, in each direction
     config.pool = "attention"  # last, mean, max (rnn_jax/models/pooling.py)
     # widths of the embedded features of a word, 0: none. prefix<n>, suffix<n>: its first and last n letters; shape:

@@ -33,7 +33,7 @@ def get_config() -> Any:
     config.cell = "lstm"  # of rnn: a name in rnn_jax.cells
     config.bidirectional = True
     config.layers = 1
-    config.reach = 2  # of mlp: words on either side
+    config.reach = (2, 2)  # of mlp: words before and after
     config.width = 64  # units of each layer, in each direction
     # widths of the embedded features of a word, 0: none. prefix<n>, suffix<n>: its first and last n letters; shape:
     # capitals, digits and marks; given: the part of speech, where config.data.pos gives it

@@ -18,26 +18,26 @@ from flax import nnx
 from rnn_jax import attention
 from rnn_jax.cells.base import Cell
 from rnn_jax.models import pooling
+from rnn_jax.models.decoder import begins
 from rnn_jax.models.language import cross_entropy
-from rnn_jax.models.seq2seq import begins
 from rnn_jax.nn import Bidirectional, Recurrent
 
 
 class Window(nnx.Module):
-    """h_t = tanh(W [x_{t-w}, ..., x_{t+w}] + b), called as a recurrent layer is: what can be had without a memory.
+    """h_t = tanh(W [x_{t-p}, ..., x_{t+q}] + b), called as a recurrent layer is: what can be had without a memory.
 
-    Beyond the ends of a sentence, which `resets` marks, stand zero vectors.
+    reach: (p, q), how many words before and after. Beyond the ends of a sentence, which `resets` marks, stand zeros.
     """
 
-    def __init__(self, n: int, d: int, *, reach: int, rngs: nnx.Rngs):
+    def __init__(self, n: int, d: int, *, reach: tuple[int, int], rngs: nnx.Rngs):
         self.reach = reach
-        self.hidden = nnx.Linear((2 * reach + 1) * n, d, rngs=rngs)
+        self.hidden = nnx.Linear((sum(reach) + 1) * n, d, rngs=rngs)
 
     def __call__(self, xs, *, resets):
         number, t = jnp.cumsum(resets, axis=0), xs.shape[0]
-        widen = lambda a: jnp.pad(a, ((self.reach, self.reach), *[(0, 0)] * (a.ndim - 1)), constant_values=0)
+        widen = lambda a: jnp.pad(a, (self.reach, *[(0, 0)] * (a.ndim - 1)), constant_values=0)
         wide, numbers = widen(xs), widen(number)  # sentences are numbered from 1
-        shifts = range(2 * self.reach + 1)
+        shifts = range(sum(self.reach) + 1)
         near = [jnp.where((numbers[i : i + t] == number)[..., None], wide[i : i + t], 0) for i in shifts]
         return None, jnp.tanh(self.hidden(jnp.concatenate(near, axis=-1)))
 
@@ -47,7 +47,7 @@ class Encoder(nnx.Module):
 
     sizes         (vocabulary, width of its embedding) of each of the k features
     cell          of `layers` layers of d units; bidirectional: d in each direction, each reading both of those below.
-                  None: a window of `reach` words on either side, without memory
+                  None: a window of `reach` words before and after, without memory
     dropout       of what each layer reads, and of h
     word_dropout  the share of words whose first feature training reads as `unknown`: so the embedding of unknown words
                   is learnt, and less leans on single words
@@ -56,7 +56,7 @@ class Encoder(nnx.Module):
     """
 
     def __init__(
-        self, sizes, cell: Cell | None, d: int, *, layers=1, bidirectional=True, reach=2, dropout=0.0,
+        self, sizes, cell: Cell | None, d: int, *, layers=1, bidirectional=True, reach=(2, 2), dropout=0.0,
         word_dropout=0.0, unknown=1, rngs: nnx.Rngs,
     ):  # fmt: skip
         self.embeddings = nnx.data([nnx.Embed(v, width, rngs=rngs) for v, width in sizes])

@@ -119,14 +119,14 @@ def test_spoken_digits(tmp_path, data_root):
 
 def test_a_beam_of_five_over_a_hundred_sentences():
     """30 words each, a vocabulary of 6,000, width 256: under 3 s on two cores, once compiled."""
-    model = Seq2Seq(cells.gru(), 6000, 6000, d=256, embed=128)
+    model = Seq2Seq(cells.gru(), 6000, sources=6000, d=256, embed=128)
     params = model.init(jax.random.key(0))
     params["bo"] = params["bo"].at[words.END].set(-1e9)  # none ends early
     source = jax.random.randint(jax.random.key(1), (30, 100), 4, 6000)
 
     @jax.jit
     def decode(params, source):
-        given, carry = model.begin(params, source, jnp.ones_like(source))
+        given, carry = model.begin(params, model.encode(params, source, jnp.ones_like(source)))
         carry, logits = model.step(given, carry, jnp.full(100, words.START))
         return decoding.beam_search(model.step, given, carry, logits, 30, beams=5, end=words.END)
 
@@ -152,13 +152,13 @@ def test_chunks_of_conll2000(tmp_path, data_root):
 def test_parts_of_speech_of_conll2000(tmp_path, data_root):
     """A word alone, all that stand before it, all of the sentence; and two on either side."""
     rnn, mlp = ("--config.cell=vanilla", "--config.bidirectional=False"), ("--config.model=mlp",)
-    runs = {"word": (*mlp, "--config.reach=0"), "rnn": rnn, "window": mlp, "birnn": rnn[:1]}
+    runs = {"word": (*mlp, "--config.reach=(0,0)"), "rnn": rnn, "window": mlp, "birnn": rnn[:1]}
     argv, env = ("--config=configs/tagging/pos.py",), {"RNN_JAX_DATA": str(data_root)}
     right = {k: results("tagging", tmp_path / k, *argv, *v, **env)["accuracy"] for k, v in runs.items()}
     assert right["word"] < right["rnn"] < right["birnn"] and right["window"] < right["birnn"]
 
 
-@pytest.mark.parametrize(("run", "least"), [("sst2", 0.82), ("trec", 0.895)])
+@pytest.mark.parametrize(("run", "least"), [("sst2", 0.82), ("trec", 0.905)])
 def test_labels_of_sentences(tmp_path, data_root, run, least):
     argv = (f"--config=configs/classification/{run}.py",)
     found = results("classification", tmp_path / "w", *argv, RNN_JAX_DATA=str(data_root))

@@ -22,7 +22,7 @@ ALONE = [[0], [1], [2], [3]]
 ENCODERS = {
     "lstm": dict(cell=cells.lstm()),
     "tanh": dict(cell=cells.vanilla(), bidirectional=False, layers=2),
-    "mlp": dict(cell=None, reach=1),
+    "mlp": dict(cell=None, reach=(1, 1)),
 }
 call = nnx.jit(lambda model, *args: model(*args), static_argnums=3)  # one compilation, not one for each operation
 
@@ -93,8 +93,10 @@ def test_what_a_tag_sees():
     at = np.arange(7)
     np.testing.assert_array_equal(seen(build("tanh")), at[:, None] >= at)  # one direction: nothing that comes later
     assert seen(build("tanh", bidirectional=True, layers=1)).all()
-    np.testing.assert_array_equal(seen(build("mlp", reach=2)), np.abs(at[:, None] - at) <= 2)
-    np.testing.assert_array_equal(seen(build("mlp", reach=0)), np.eye(7, dtype=bool))
+    before = at[:, None] - at
+    np.testing.assert_array_equal(seen(build("mlp", reach=(2, 2))), np.abs(before) <= 2)
+    np.testing.assert_array_equal(seen(build("mlp", reach=(2, 0))), (before >= 0) & (before <= 2))
+    np.testing.assert_array_equal(seen(build("mlp", reach=(0, 0))), np.eye(7, dtype=bool))
 
 
 def test_pooling_is_what_its_docstring_says():
