@@ -95,6 +95,52 @@ class Packed:
         return 1 - kept / (self.count(number) * self.rows * sum(self.sizes))
 
 
+class Bucketed:
+    """make(i) -> batch i of an endless run over epochs, one item a row, items of like length together.
+
+    columns: dict name -> sequences, of each item equally long in all columns. A batch has name, int32 [b size], its
+    size one of at most `shapes`; items, int32 [b], which they are; lengths, int32 [b]. What fills no batch of its size
+    goes on to the next longer size; the last batch of an epoch is filled with item 0, of length 0. The batches of an
+    epoch come in an order of its own. Depends on i and the seed alone.
+    """
+
+    def __init__(self, columns, batch: int, shapes=4, seed=0):
+        self.columns, self.batch, self.seed = columns, batch, seed
+        self.lengths = np.array([len(s) for s in next(iter(columns.values()))])
+        self.bounds = buckets(self.lengths, shapes)
+        self.drawn: tuple[int, list] = (-1, [])
+
+    def count(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.lengths) // self.batch)
+
+    def epoch(self, number: int) -> list[tuple[np.ndarray, int]]:
+        """(items, size) of each batch."""
+        if self.drawn[0] != number:
+            rng = np.random.default_rng((self.seed, number))
+            order = rng.permutation(len(self.lengths))
+            which, made, rest = np.searchsorted(self.bounds, self.lengths[order]), [], order[:0]
+            for k, bound in enumerate(self.bounds):
+                here = np.concatenate([rest, order[which == k]])
+                full = len(here) // self.batch * self.batch if k < len(self.bounds) - 1 else len(here)
+                made += [(here[i : i + self.batch], int(bound)) for i in range(0, full, self.batch)]
+                rest = here[full:]
+            self.drawn = number, [made[i] for i in rng.permutation(len(made))]
+        return self.drawn[1]
+
+    def __call__(self, i: int):
+        items, size = self.epoch(i // self.count())[i % self.count()]
+        empty = self.batch - len(items)
+        rows = [[item] for item in items] + [[]] * empty
+        batch = {name: lay(rows, sequences, size)[0] for name, sequences in self.columns.items()}
+        batch["items"] = np.pad(items, (0, empty)).astype(np.int32)
+        return batch | {"lengths": np.pad(self.lengths[items], (0, empty)).astype(np.int32)}
+
+    def waste(self, number=0) -> float:
+        """Share of an epoch's positions that hold nothing."""
+        return 1 - self.lengths.sum() / (self.batch * sum(size for _, size in self.epoch(number)))
+
+
 def buckets(lengths, shapes=5) -> np.ndarray:
     """At most `shapes` bounds on lengths [n], the last the greatest: those that pad least (by dynamic programming)."""
     values, counts = np.unique(np.maximum(lengths, 1), return_counts=True)
