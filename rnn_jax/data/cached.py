@@ -1,10 +1,11 @@
 """Features of pictures by a network that is not trained: computed once, and kept in a file."""
 
 import hashlib
+import io
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,51 +17,66 @@ from rnn_jax.data.errors import DataError
 
 
 def features(
-    found, encode: Callable[[Any], Any], *, key: str, size: int, folder="", batch=100
+    found: Sequence[Any], encode: Callable[[Any], Any], *, key: str, size: int, folder="", batch=100
 ) -> tuple[np.ndarray, list[tuple[int, str]]]:
     """(float16 [n p q k] of n pictures, mapped from its file; those that cannot be read: (number, reason)).
 
-    found: objects with a `source` (pictures.read). encode: uint8 [batch size size 3] -> [batch p q k]. The file's name
-    is a hash of `key` (what the encoder is), the size, and the content of every picture: what changes is computed anew.
-    A picture that cannot be read is all zeros. Raises DataError.
+    found: objects with a `source` (pictures.read). encode: uint8 [batch size size 3] -> [batch p q k]. The file is
+    <folder>/features/<hash>.npy, folder "" being the environment's RNN_JAX_CACHE, or ~/.cache/rnn_jax; the hash is of
+    `key` (what the encoder is), the size, and the content of every picture: what changes is computed anew. A picture
+    that cannot be read is all zeros. Raises DataError.
     """
-    where = place(folder)
+    if not found:
+        raise DataError("features of no pictures: give at least one")
     name = hashlib.sha256(f"1 {key} {size}".encode())
     for picture in found:
         try:
             name.update(hashlib.sha256(pictures.content(picture.source)).digest())
         except DataError as error:
             name.update(str(error).encode())
-    file = where / f"{name.hexdigest()}.npy"
-    return kept(file) or kept(compute(found, encode, size, file, batch))  # pyright: ignore
-
-
-def place(folder) -> Path:
     where = Path(folder or os.environ.get("RNN_JAX_CACHE", "") or "~/.cache/rnn_jax").expanduser() / "features"
+    file = where / f"{name.hexdigest()}.npy"
+    if (whole := kept(file, len(found))) is not None:
+        return whole
     try:
         where.mkdir(parents=True, exist_ok=True)
+        bad: list[tuple[int, str]] = []
+        write(file, computed(found, encode, size, batch, bad))
+        # The list comes last: features without it are not whole.
+        write(file.with_suffix(".json"), [json.dumps(sorted(bad)).encode()])
+        return np.load(file, mmap_mode="r"), sorted(bad)
     except OSError as error:
         raise DataError(
             f"features cannot be kept in {where} ({error.strerror}): name another folder by RNN_JAX_CACHE or "
             "config.data.cache"
         ) from error
-    return where
 
 
-def kept(file: Path):
-    """What is in the file, or None: absent, or not whole."""
+def kept(file: Path, n: int):
+    """What is in the file of n pictures, or None: absent, or not whole."""
     try:
-        bad = json.loads(file.with_suffix(".json").read_text())
-        return np.load(file, mmap_mode="r"), [(int(i), why) for i, why in bad]
-    except (OSError, ValueError, TypeError):
+        bad = [(int(i), str(why)) for i, why in json.loads(file.with_suffix(".json").read_text())]
+        out = np.load(file, mmap_mode="r")
+        return (out, bad) if len(out) == n and out.dtype == np.float16 else None
+    except (OSError, EOFError, ValueError, TypeError):
         return None
 
 
-def compute(found, encode, size, file: Path, batch: int) -> Path:
+def write(file: Path, pieces):
+    """The bytes of the pieces as a file, which is whole or absent."""
+    handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.writelines(pieces)
+        os.replace(part, file)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def computed(found, encode, size: int, batch: int, bad):
+    """The bytes of an .npy file of the features, batch after batch; `bad` gains what cannot be read."""
     from rich.console import Console
     from rich.progress import track
-
-    bad: list[tuple[int, str]] = []
 
     def decoded(item):
         i, picture = item
@@ -70,35 +86,27 @@ def compute(found, encode, size, file: Path, batch: int) -> Path:
             bad.append((i, str(error)))
             return None
 
-    out: Any = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part") as held, ThreadPoolExecutor(4) as pool:
-            console = Console(stderr=True)
-            for at in track(range(0, len(found), batch), "features", console=console, transient=True):
-                here = list(enumerate(found[at : at + batch], at))
-                images = np.zeros((batch, size, size, 3), np.uint8)  # one shape: one compilation
-                readable = list(pool.map(decoded, here))
-                for row, image in enumerate(readable):
-                    if image is not None:
-                        images[row] = image
-                made = np.asarray(encode(images), np.float16)[: len(here)]
-                made[[image is None for image in readable]] = 0
-                if out is None:
-                    shape = (len(found), *made.shape[1:])
-                    out = np.lib.format.open_memmap(held.name, "w+", np.float16, shape)
-                out[at : at + len(here)] = made
-            out.flush()
-            # The list of what is bad comes last: a file without it is not whole.
-            whole = file.with_suffix(".whole")
-            whole.unlink(missing_ok=True)
-            os.link(held.name, whole)
-            os.replace(whole, file)
-        listed = file.with_suffix(".list")
-        listed.write_text(json.dumps(sorted(bad)))
-        os.replace(listed, file.with_suffix(".json"))
-    except OSError as error:
-        raise DataError(
-            f"features cannot be kept in {file.parent} ({error.strerror}): name another folder by RNN_JAX_CACHE or "
-            "config.data.cache"
-        ) from error
-    return file
+    with ThreadPoolExecutor(4) as pool:
+        steps = range(0, len(found), batch)
+        for at in track(steps, "features", console=Console(stderr=True), transient=True):
+            here = list(pool.map(decoded, enumerate(found[at : at + batch], at)))
+            images = np.zeros((batch, size, size, 3), np.uint8)  # one shape: one compilation
+            for row, image in enumerate(here):
+                if image is not None:
+                    images[row] = image
+            made = np.array(encode(images), np.float32)[: len(here)]
+            made[[image is None for image in here]] = 0
+            if not np.abs(made).max() <= np.finfo(np.float16).max:
+                raise DataError(
+                    "features that are no numbers, or beyond float16's 65,504: are these the right weights?"
+                )
+            if not at:
+                yield header((len(found), *made.shape[1:]))
+            yield made.astype(np.float16).tobytes()
+
+
+def header(shape) -> bytes:
+    """How the .npy file of a float16 array begins."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": "<f2", "fortran_order": False, "shape": shape})
+    return out.getvalue()

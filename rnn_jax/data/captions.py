@@ -6,7 +6,9 @@ found = captions.load(config)      # found.train, .valid, .test: lists of Pictur
 
 import csv
 import io
+import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,32 +66,46 @@ def load(config: Any) -> Captioned:
     parts, told = {"shapes": generated, "flickr8k": flickr8k, "folder": folder, "tfds": tfds}[config.source](config)
     for name, part in zip(PARTS, parts, strict=True):
         if not part:
-            raise DataError(f"{config.source}: the {name} part holds no picture with a caption")
-    texts = [tokens(caption) for picture in parts[0] for caption in picture.captions]
+            raise DataError("; ".join([f"{config.source}: the {name} part holds no picture with a caption", *told]))
+    train, valid, test = parts
+    if config.longest:
+        train, long = shorter(train, config.longest)
+        if not train:
+            raise DataError(f"config.data.longest={config.longest}: no training caption has so few words")
+        told = [f"train: {long:,} captions of more than {config.longest} words are left out", *told] if long else told
+    texts = [tokens(caption) for picture in train for caption in picture.captions]
     vocabulary = Words.of(texts, config.least, " ")
-    count = lambda part: f"{len(part):,}"
-    lines = [f"{config.source}: {' / '.join(map(count, parts))} pictures to train, validate and test"]
-    lines[0] += f", {len(texts):,} training captions, {len(vocabulary):,} words"
-    if config.longest and (long := sum(len(text.split()) > config.longest for text in texts)):
-        lines.append(f"train: {long:,} captions of more than {config.longest} words are left out")
-    test = [i for picture in parts[2] for caption in picture.captions for i in vocabulary.encode(tokens(caption))]
-    if unknown := test.count(UNKNOWN):
-        lines.append(f"test: {unknown / len(test):.1%} of the words are not in the vocabulary")
-    return Captioned(*parts, vocabulary, "\n".join([*lines, *told]))
+    line = f"{config.source}: {len(train):,} / {len(valid):,} / {len(test):,} pictures to train, validate and test, "
+    line += f"{len(texts):,} training captions of {np.mean([len(t.split()) for t in texts]):.1f} words"
+    lines = [line, f"a vocabulary of {len(vocabulary):,} words"]
+    for name, part in (("valid", valid), ("test", test)):
+        words = [i for picture in part for caption in picture.captions for i in vocabulary.encode(tokens(caption))]
+        if unknown := words.count(UNKNOWN):
+            lines.append(f"{name}: {unknown / len(words):.1%} of the words are not in the vocabulary")
+    return Captioned(train, valid, test, vocabulary, "\n".join([*lines, *told]))
 
 
 def tokens(text: str) -> str:
-    """Lower-cased words and numbers with one space between; marks are dropped, what follows an apostrophe stays: A
-    dog's ball, wet. -> a dog 's ball wet"""
-    return " ".join(re.findall(r"'?[^\W_]+", text.lower().replace("\u2019", "'")))
+    """Words and numbers in lower case with one space between, without marks; the end that an apostrophe begins is a
+    word: "A dog's ball, it isn't wet" -> "a dog 's ball it isn 't wet"."""
+    text = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
+    return " ".join(re.findall(r"'(?:s|t|d|m|re|ve|ll)\b|[^\W_]+", text))
+
+
+def shorter(part: list[Picture], longest: int) -> tuple[list[Picture], int]:
+    """The part without captions of more words, and how many these were."""
+    kept = [p._replace(captions=[c for c in p.captions if len(tokens(c).split()) <= longest]) for p in part]
+    return [p for p in kept if p.captions], sum(
+        len(p.captions) - len(k.captions) for p, k in zip(part, kept, strict=True)
+    )
 
 
 def generated(config):
-    parts = shapes.make(*config.sizes)
-    name = lambda part, i: f"{PARTS[part]}_{i}"
+    if len(config.sizes) != 3:
+        raise DataError(f"config.data.sizes={config.sizes}: want three, to train, validate and test")
     return [
-        [Picture(name(k, i), scene.image, [scene.caption]) for i, scene in enumerate(part)]
-        for k, part in enumerate(parts)
+        [Picture(f"{name}_{i}", scene.image, [scene.caption]) for i, scene in enumerate(part)]
+        for name, part in zip(PARTS, shapes.make(*config.sizes), strict=True)
     ], []
 
 
@@ -99,85 +115,105 @@ def flickr8k(config):
     zips = [*(f"images128_train_{i}.zip" for i in range(6)), "images128_dev.zip", "images128_test.zip"]
     source = "captions.txt, the split lists and the photographs in zips"
     written, *rest = fetched.files(config.root, "flickr8k", ["captions.txt", *lists, *zips], source)
-    where = {name: (str(file), name) for file in rest[3:] for name in pictures.archive(str(file)).namelist()}
+    where = {name: (str(file), name) for file in rest[3:] for name in pictures.members(file)}
     split = {name: part for part, file in zip(PARTS, rest[:3], strict=True) for name in read_file(str(file)).split()}
-    rows, told = read_csv(read_file(str(written)), str(written))
-    return divided(((*row[:2], split.get(row[0], "")) for row in rows), where, told, list(split))
+    rows, told = read_csv(written)
+    return divided([row[:2] for row in rows], where, split, told)
 
 
 def folder(config):
     """One's own: captions.csv beside its pictures; a split of 80, 10 and 10 % by picture, or by its third column."""
     path = Path(config.path).expanduser()
-    names = [path / name for name in ("captions.csv", "captions.txt") if (path / name).is_file()]
-    if not names:
-        raise DataError(f"{path}/captions.csv does not exist: a header image,caption and a line for each caption")
-    rows, told = read_csv(read_file(str(names[0])), str(names[0]))
-    where = {str(file.relative_to(path)): file for file in pictures.found(str(path))}
-    if any(row[2] not in ("", *PARTS) for row in rows):
-        other = next(row[2] for row in rows if row[2] not in ("", *PARTS))
-        raise DataError(f"{names[0]}: the split {other!r}; want one of {', '.join(PARTS)}")
-    if not any(row[2] for row in rows):
-        known = sorted({row[0] for row in rows if row[0] in where})
-        order = np.random.default_rng(0).permutation(len(known))
-        tenth = max(1, len(known) // 10)
-        split = {known[i]: PARTS[1 + (at >= tenth)] if at < 2 * tenth else "train" for at, i in enumerate(order)}
-        rows = [(image, caption, split.get(image, "")) for image, caption, _ in rows]
-    return divided(rows, where, told, list(where))
+    files = [path / name for name in ("captions.csv", "captions.txt") if (path / name).is_file()]
+    if not files:
+        raise DataError(
+            f"config.data.path: {path / 'captions.csv'} does not exist; want image,caption and a line a caption"
+        )
+    rows, told = read_csv(files[0])
+    where = {name: path / name for name in {name for name, *_ in rows} if (path / name).is_file()}
+    split: dict[str, str] = {}
+    for name, _, part in rows:
+        if part not in ("", *PARTS):
+            raise DataError(f"{files[0]}: {name} has the split {part!r}; want one of {', '.join(PARTS)}")
+        if split.setdefault(name, part) != part:
+            raise DataError(f"{files[0]}: {name} has the splits {split[name]!r} and {part!r}; want one of them")
+    if any(split.values()):
+        split = {name: part for name, part in split.items() if part}
+    else:
+        known = sorted({name for name, caption, _ in rows if name in where and tokens(caption)})
+        tenth, order = max(1, len(known) // 10), np.random.default_rng(0).permutation(len(known))
+        held = {known[i]: "valid" if at < tenth else "test" for at, i in enumerate(order[: 2 * tenth])}
+        split = {name: held.get(name, "train") for name in sorted(split)}
+    mine = [str(file.relative_to(path)) for file in pictures.found(str(path))]
+    return divided([row[:2] for row in rows], where, split, told, [name for name in mine if name not in where])
 
 
-def read_csv(text: str, path: str) -> tuple[list[tuple[str, str, str]], list[str]]:
+def read_csv(path: Path) -> tuple[list[tuple[str, str, str]], list[str]]:
     """((image, caption, split or "") of each row, what is wrong): commas in quotes do not divide."""
-    table = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip().lower() for name in next(table, [])]
-    if not {"image", "caption"} <= set(header):
-        raise DataError(f"{path} begins with {','.join(header)[:60]!r}; want the header image,caption")
-    at = [header.index(name) if name in header else -1 for name in ("image", "caption", "split")]
+    table = csv.reader(io.StringIO(read_file(str(path)), newline=""))
     rows, bad = [], []
-    for row in table:
-        if len(row) == len(header):
-            rows.append(tuple(row[i].strip() if i >= 0 else "" for i in at))
-        elif row:
-            bad.append(table.line_num)
+    try:
+        header = [name.strip().lower() for name in next(table, [])]
+        if not {"image", "caption"} <= set(header):
+            raise DataError(f"{path} begins with {','.join(header)[:60]!r}; want the header image,caption")
+        at = [header.index(name) if name in header else -1 for name in ("image", "caption", "split")]
+        line = table.line_num
+        for row in table:
+            image, caption, part = (
+                (row[i].strip() if i >= 0 else "" for i in at) if len(row) == len(header) else [""] * 3
+            )
+            if image and "\n" not in caption:  # a quote that is not closed makes lines one
+                rows.append((os.path.normpath(image), caption, part))
+            elif row:
+                bad.append(line + 1)
+            line = table.line_num
+    except csv.Error as error:
+        raise DataError(f"{path}, line {table.line_num}: {error}; want lines image,caption") from error
     if not bad:
         return rows, []
-    return rows, [f"{path}: {len(bad)} lines without {len(header)} fields are left out, the first is line {bad[0]}"]
+    want = ",".join(header)
+    return rows, [f"{path}: {len(bad):,} rows are not {want} in one line, and are left out; the first: line {bad[0]}"]
 
 
-def divided(rows: Iterable[tuple[str, str, str]], where: dict[str, Any], told: list[str], expected: list[str]):
-    """(the three parts, what to tell): the pictures of the rows (image, caption, split), in the order of their names in
-    `expected`; what lacks a caption, a picture or a split is left out and counted."""
-    found, part, lost, empty, outside = {}, {}, set(), 0, set()
-    for image, caption, split in rows:
-        if not tokens(caption):
-            empty += 1
-        elif image not in where:
-            lost.add(image)
-        elif not split:
-            outside.add(image)
+def divided(rows: Iterable[tuple[str, ...]], where: dict[str, Any], split: dict[str, str], told: list[str], bare=()):
+    """(the three parts, what to tell) of rows (picture, caption), in the order of `split`, the part of each picture.
+
+    What lacks a caption, a part or a file (`where` they are) is left out and counted. bare: other pictures without a
+    caption.
+    """
+    written: dict[str, list[str]] = {}
+    empty = 0
+    for name, caption in rows:
+        if tokens(caption):
+            written.setdefault(name, []).append(caption)
         else:
-            found.setdefault(image, []).append(caption)
-            part[image] = split
-    bare = [name for name in expected if name not in found and name not in lost]
-    gone = [name for name in lost if name in expected or not outside]
-    for what, names in (
-        ("pictures have no caption", bare), ("pictures with captions are not there", gone),
-        ("pictures with captions are in no part", outside),
-    ):  # fmt: skip
-        told += [f"{len(names):,} {what} and are left out: {', '.join(sorted(names)[:2])}"] * bool(names)
-    told += [f"{empty:,} captions are empty and left out"] * bool(empty)
-    named = [Picture(name, where[name], found[name]) for name in expected if name in found]
-    return [[picture for picture in named if part[picture.name] == name] for name in PARTS], told
+            empty += 1
+    lacking = {
+        "pictures do not exist": [name for name in split if name not in where],
+        "pictures have no caption": [*(name for name in split if name in where and name not in written), *bare],
+        "pictures with captions are in no part": [name for name in written if name not in split],
+    }
+    told = told + [f"{empty:,} captions are empty, and left out"] * bool(empty)
+    for what, names in lacking.items():
+        told += [f"{len(names):,} {what}, and are left out: {', '.join(sorted(names)[:2])}"] * bool(names)
+    found = [name for name in split if name in where and name in written]
+    return [[Picture(n, where[n], written[n]) for n in found if split[n] == part] for part in PARTS], told
 
 
 def tfds(config):
-    """A data set of TFDS with pictures and captions, such as coco_captions: its test part, and its validation part if
-    it has no other with captions, halved."""
+    """A data set of TFDS like coco_captions: Karpathy's split of COCO 2014, 82,783 / 5,000 / 5,000 pictures (its other
+    30,504, restval, are not read). Pictures are kept as JPEGs of config.data.pixels, or 256: COCO's would take 76 GB.
+    """
 
     def read(row, _):
-        each = row["captions"]["text"] if isinstance(row["captions"], dict) else [c["text"] for c in row["captions"]]
-        return Picture(fetched.text(row["image/filename"]), np.asarray(row["image"]), [fetched.text(c) for c in each])
+        given = row["captions"]
+        texts = given["text"] if isinstance(given, dict) else [each["text"] for each in given]
+        source = pictures.jpeg(np.asarray(row["image"]), config.pixels or 256)
+        return fetched.text(row["image/filename"]), source, [fetched.text(each) for each in texts]
 
     needs = "image, image/filename and captions"
-    train, held = fetched.tfds(config.name, ("train", "val"), read, features=needs, download=config.download)
-    half = len(held) // 2
-    return [train, held[:half], held[half:]], []
+    parts = fetched.tfds(config.name, ("train", "val", "test"), read, features=needs, download=config.download)
+    rows = [(name, text) for part in parts for name, _, texts in part for text in texts]
+    where = {name: source for part in parts for name, source, _ in part}
+    split = {row[0]: name for name, part in zip(PARTS, parts, strict=True) for row in part}
+    return divided(rows, where, split, [])

@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 COLOURS = {
-    "red": (205, 45, 40), "green": (50, 150, 60), "blue": (45, 85, 205), "yellow": (235, 205, 50),
+    "red": (205, 45, 40), "green": (50, 150, 60), "blue": (45, 85, 205), "yellow": (240, 220, 50),
     "purple": (140, 60, 170), "orange": (240, 135, 30), "black": (35, 35, 35),
 }  # fmt: skip
 KINDS = ("circle", "square", "triangle", "cross", "ring", "diamond")
 RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}  # where the first thing is
 RADII = {"small": (6.5, 8.0), "large": (11.5, 13.5)}
 SIDE, FINE = 64, 4  # pixels of a picture; it is drawn that many times as large
-HELD_OUT = 0.2  # of the combinations
+HELD_OUT = 0.1  # of the combinations, in the validation and the test part each
 
 
 class Thing(NamedTuple):
@@ -37,18 +37,18 @@ class Scene(NamedTuple):
 
 
 def make(train: int, valid: int, test: int, seed=0) -> tuple[list[Scene], list[Scene], list[Scene]]:
-    """A fifth of all (colour, kind, relation) of the thing that is spoken of first is never in the training part, and
-    the others are all of that fifth; each colour with each kind, and each relation with either, is in training. A
-    fourth of the training scenes have one thing, the others two.
+    """What is held out are combinations (colour, kind, relation) of the thing that is spoken of first: a tenth of all
+    is in the validation part alone, a tenth in the test part alone, and these parts hold no others. Each colour with
+    each kind, and each relation with either, is in training. A fourth of the training scenes have one thing, the
+    others two.
     """
     combinations = list(itertools.product(COLOURS, KINDS, RELATIONS))
     order = np.random.default_rng(0).permutation(len(combinations))  # the same language whatever the seed
     held = round(HELD_OUT * len(combinations))
-    new, known = ([combinations[i] for i in part] for part in (order[:held], order[held:]))
-    parts = []
+    which, parts = (order[2 * held :], order[:held], order[held : 2 * held]), []
     for part, n in enumerate((train, valid, test)):
-        rng = np.random.default_rng((seed, part))
-        parts.append([scene(rng, new if part else known, alone=not part and rng.random() < 0.25) for _ in range(n)])
+        rng, own = np.random.default_rng((seed, part)), [combinations[i] for i in which[part]]
+        parts.append([scene(rng, own, alone=not part and rng.random() < 0.25) for _ in range(n)])
     return parts[0], parts[1], parts[2]
 
 
@@ -69,7 +69,9 @@ def scene(rng, combinations, alone=False) -> Scene:
     at = rng.uniform(low, high)
     other = list(COLOURS)[rng.integers(len(COLOURS))], KINDS[rng.integers(len(KINDS))]
     things = Thing(colour, kind, small, tuple(at + offset)), Thing(*other, large, tuple(at))
-    return Scene(draw(rng, things), f"a small {colour} {kind} {relation} a {other[0]} {other[1]}", things, relation)
+    article = "an" if other[0][0] in "aeiou" else "a"
+    caption = f"a small {colour} {kind} {relation} {article} {other[0]} {other[1]}"
+    return Scene(draw(rng, things), caption, things, relation)
 
 
 def draw(rng, things) -> np.ndarray:

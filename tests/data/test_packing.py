@@ -79,3 +79,52 @@ def test_groups_hold_everything_once():
     assert len({bound for _, bound in groups}) <= 5
     padded = sum(len(items) * bound for items, bound in groups)
     assert 1 - found.sum() / padded < 0.12
+
+
+def bucketed(n=1000, batch=16, shapes=4, seed=0):
+    found = lengths(n)[:, 0]
+    target = [np.arange(k) + 100 * i + 1 for i, k in enumerate(found)]
+    return packing.Bucketed({"inputs": [t - 1 for t in target], "target": target}, batch, shapes, seed), target
+
+
+@pytest.mark.parametrize(("n", "batch", "shapes"), [(1000, 16, 4), (1000, 999, 3), (5, 16, 4), (32, 16, 1), (50, 1, 2)])
+def test_every_item_is_in_every_epoch_once(n, batch, shapes):
+    each, target = bucketed(n, batch, shapes)
+    count = each.count()
+    assert count == -(-n // batch)
+    for epoch in range(2):
+        found, sizes = [], set()
+        for i in range(count * epoch, count * (epoch + 1)):
+            here = each(i)
+            assert {v.dtype for v in here.values()} == {np.dtype(np.int32)}
+            assert here["inputs"].shape == here["target"].shape == (batch, here["target"].shape[1])
+            sizes.add(here["target"].shape[1])
+            for row, (item, length) in enumerate(zip(here["items"], here["lengths"], strict=True)):
+                assert not here["target"][row, length:].any() and not here["inputs"][row, length:].any()
+                if length:
+                    np.testing.assert_array_equal(here["target"][row, :length], target[item])
+                    np.testing.assert_array_equal(here["inputs"][row, :length], target[item] - 1)
+                    found.append(int(item))
+                else:
+                    assert item == 0
+        assert sorted(found) == list(range(n)) and len(sizes) <= shapes
+
+
+def test_buckets_of_an_epoch_are_in_no_order_and_waste_little():
+    each, _ = bucketed(3000, 32, 4)
+    sizes = [each(i)["target"].shape[1] for i in range(each.count())]
+    assert sorted(sizes) not in (sizes, sizes[::-1]) and len(set(sizes)) == 4
+    real = sum(int(each(i)["lengths"].sum()) for i in range(each.count()))
+    least = 1 - real / each.bounds[np.searchsorted(each.bounds, each.lengths)].sum()
+    assert each.waste() == pytest.approx(1 - real / (32 * sum(sizes))) and each.waste() < least + 0.02
+
+
+def test_a_batch_of_buckets_depends_on_its_number_and_the_seed_alone():
+    one, two, other = bucketed()[0], bucketed()[0], bucketed(seed=1)[0]
+    n = one.count() + 2
+    late = two(n)
+    for i in range(n):
+        one(i)
+    assert all((one(n)[k] == late[k]).all() for k in late)
+    order = lambda make, epoch: [int(j) for i in range(one.count()) for j in make(i + epoch * one.count())["items"]]
+    assert order(one, 0) != order(one, 1) and order(one, 0) != order(other, 0)
