@@ -202,7 +202,8 @@ def divided(rows: Iterable[tuple[str, ...]], where: dict[str, Any], split: dict[
 
 def tfds(config):
     """A data set of TFDS like coco_captions: Karpathy's split of COCO 2014, 82,783 / 5,000 / 5,000 pictures (its other
-    30,504, restval, are not read). Pictures are kept as JPEGs of config.data.pixels, or 256: COCO's would take 76 GB.
+    30,504, restval, are not read). Pictures are kept as JPEGs of config.data.pixels, or 256: as they
+    are, COCO's would take some 80 GB.
     """
 
     def read(row, _):

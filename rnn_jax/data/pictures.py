@@ -45,7 +45,7 @@ def read(source: Any, size: int) -> np.ndarray:
 
 
 def jpeg(source: Any, size: int) -> bytes:
-    """The picture, `size` pixels a side, as bytes that `read` takes: an eighth of the memory."""
+    """The picture, `size` pixels a side, as bytes that `read` takes: a sixth of the memory."""
     from PIL import Image
 
     out = io.BytesIO()

@@ -7,6 +7,7 @@ import pytest
 
 from rnn_jax.data import shapes
 
+AHEAD = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}  # x, y of a picture's rows
 COLOUR, KIND = "|".join(shapes.COLOURS), "|".join(shapes.KINDS)
 GRAMMAR = re.compile(
     rf"a (?P<size>small|large) (?P<colour>{COLOUR}) (?P<kind>{KIND})"
@@ -78,7 +79,7 @@ def test_pixels_show_what_is_said(parts):
     for scene in pairs:
         one, two = scene.things
         (at, size), (its, large) = middle(scene.image, one, two), middle(scene.image, two, one)
-        along, across = shapes.RELATIONS[scene.relation], shapes.RELATIONS[scene.relation][::-1]
+        along, across = AHEAD[scene.relation], AHEAD[scene.relation][::-1]
         ahead = (at - its) @ np.array(along)
         assert ahead > 15 and ahead > 1.8 * abs((at - its) @ np.array(across)), scene.caption
         full = {"ring": 0.6, "cross": 0.45, "diamond": 0.4, "triangle": 0.45, "square": 0.7, "circle": 0.8}
