@@ -3,48 +3,49 @@
     pip install '.[bench]'          # the others: torch (its CPU build will do), haiku, equinox, Keras
     python -m experiments.speed [--config.only=lstm] [--config.shapes=20x200x6x50] [--config.contenders=ours,torch]
 
-Targets (float32, 2 CPU cores, forward and backward, median): LSTM as fast as torch and 1.3 x as fast as flax's better
-cell, GRU and tanh 1.5 x as fast as torch and 1.3 x as flax; "auto" at most 1.05 x "reference" everywhere.
-Measured 2026-11-25, jax 0.10.2, torch 2.13, flax 0.12, 2 shared CPU cores on a busy host, the gradient: ours in ms, and
-the time of the others over it, medians of neighbours. One JAX device; in brackets with JAX_NUM_CPU_DEVICES=2 before the
-command, one device a core and the batch cut over them, as `train.fit` cuts it.
+Targets (float32, 2 CPU cores, forward and backward, median): LSTM as fast as torch (0.8 at 16x1024x768x768) and 1.3 x
+as fast as flax's better cell, GRU and tanh 1.5 x as fast as torch and 1.3 x as flax; 60 % of the GEMM peak at
+64x256x256x512; "auto" at most 1.05 x "reference" everywhere.
+Measured 2026-11-26, jax 0.10.2, torch 2.13, flax 0.12, 2 CPU cores (Xeon with AVX-512 and AMX) with nothing else at
+work, the gradient: ours in ms, and the time of the others over it, medians of neighbours. One JAX device; in brackets
+with JAX_NUM_CPU_DEVICES=2 before the command, one device a core and the batch cut over them, as `train.fit` cuts it.
 
-    b x t x n x d         ours   torch           flax   haiku  equinox  reference
+    b x t x n x d         ours   torch           flax   haiku  equinox  Keras  reference
     LSTM
-    20x200x6x50           13.3   1.16 (1.12)     1.11   0.98   1.45     1.23
-    32x100x64x128         33.3   1.00 (1.05)     1.35   1.33   1.51     1.59
-    50x50x128x128         35.5   1.01 (0.80)     1.19   1.20   1.24     1.34
-    1x4096x64x128         71.8   1.32            1.72   1.67   1.94     1.73
-    64x256x256x512        2097   1.12 (1.03)     1.08                   1.15
-    16x1024x768x768       5118   0.98 (1.10)     2.19
+    20x200x6x50           10.6   0.94 (0.76)     1.33   1.11   1.80     1.28   1.45
+    32x100x64x128         24.1   0.68 (0.71)     1.31   1.24   1.44     1.44   1.49
+    50x50x128x128         20.6   0.76 (0.64)     1.20   1.14   1.61     1.16   1.15
+    1x4096x64x128         64.5   1.04            1.98   1.83   2.38     2.11   2.27
+    64x256x256x512        1104   0.95 (0.84)     1.05   1.07   1.14            1.11
+    16x1024x768x768       2967   0.81 (0.79)     1.59   2.01   1.38            1.65
     GRU
-    20x200x6x50           12.1   8.5             1.13   1.32   1.37     1.33
-    32x100x64x128         34.3   2.8             1.42   1.31   1.23     1.31
-    50x50x128x128         28.3   1.8             1.28   1.40   1.32     1.38
-    1x4096x64x128         60.4   26              1.41   3.5    1.46     8.6
-    64x256x256x512        1711   1.15            1.02                   1.11
-    16x1024x768x768       2805   1.36            1.94
+    20x200x6x50            8.8   4.97            1.23   1.59   1.66     1.46   1.48
+    32x100x64x128         17.5   1.98            1.19   1.33   1.23     1.65   1.31
+    50x50x128x128         15.4   1.78            1.33   1.38   1.49     1.38   1.32
+    1x4096x64x128         48.6   16.3            1.59   5.82   1.66     1.65   14.6
+    64x256x256x512         986   0.93            0.95   0.98   1.08            1.00
+    16x1024x768x768       2615   1.29            1.41   1.52   1.33            1.48
     tanh
-    20x200x6x50           4.1    7.5             2.1    1.76            1.84
-    32x100x64x128         7.5    2.2             1.42   1.36            1.37
-    50x50x128x128         8.6    2.1             1.46   1.44            1.46
-    1x4096x64x128         20.4   21              2.0    1.84            1.98
-    64x256x256x512        562    1.30            1.13                   1.18
-    16x1024x768x768       889    1.26            1.56
+    20x200x6x50            3.1   4.70            1.92   1.91            1.93   1.92
+    32x100x64x128          5.7   2.45            1.40   1.50            1.43   1.52
+    50x50x128x128          5.0   1.69            1.44   1.27            1.36   1.19
+    1x4096x64x128         14.4   19.6            2.23   2.10            2.33   2.25
+    64x256x256x512         294   0.99            0.97   0.89                   0.99
+    16x1024x768x768        776   1.25            1.57   1.53                   1.60
 
-LSTM in bfloat16 at 32x100x64x128: 100 ms, "reference" 1.25, flax 1.30, torch 6.6; other shapes and
-Keras were not timed that day. The machine's matrix products reached
-130 to 150 GFLOP/s that day; share_of_peak of the LSTM 0.51 at 64x256x256x512 (target 0.6; 0.59 on 2026-11-23).
+Matrix products reached 217 GFLOP/s; the LSTM's share of it 0.65 at 64x256x256x512 and 0.72 at 16x1024x768x768.
+LSTM in bfloat16, ours in ms, torch, flax, reference: 20x200x6x50 59, 0.24, 1.22, 1.29; 32x100x64x128 74, 0.17, 1.15,
+1.17; 50x50x128x128 48, 0.26, 1.17, 1.21. XLA turns bfloat16 into float32 and back here, torch has the chip's own
+products: train in float32 on a CPU. (1x4096x64x128 in bfloat16 took more than 4 minutes and was stopped.)
+Without a gradient "reference" takes 0.93 to 2.3 of the time of "auto", haiku's LSTM 0.84 at 50x50x128x128.
 
-Missed: flax 1.3 for LSTM and GRU at 20x200 and 50x50 (the GRU's 1.28 there), and at 64x256x256x512 for all cells, where
-products take most of the time; torch 1.5 for GRU and tanh at the two large shapes; torch's LSTM at 50x50x128x128 with
-one device a core. The minima tell what an idle machine would: there torch's LSTM
-takes 0.98, 0.68, 0.73, 0.95 of our time at the four small shapes, 0.84 at 64x256x256x512, 0.96 at 16x1024x768x768: its
-threads lose more than XLA's when others are at work. XLA seems to lay out the right operand of every product anew, a
-weight that torch could lay out once for all steps: a product of few rows is sooner done with the large weight on the
-left. So it is multiplied as columns (rnn_jax/methods/deferred/layout.py), which took torch over ours at 16x1024x768x768
-from 0.85 to 0.98 and 1.10.
-Without a gradient "reference" takes 0.95 to 2.3 of the time of "auto", and haiku's LSTM 0.85 at 20x200x6x50.
+Missed: torch's LSTM at the four shapes below 1 (its threads wait for work in a loop, and it lays out the weights once
+for all steps; XLA lays out the right operand of every product anew, which at 32x100 is as much work as the product);
+torch 1.5 for GRU and tanh at the two large shapes, and flax 1.3 for the LSTM at 50x50 and 64x256, the GRU at 20x200,
+32x100 and 64x256, tanh at 64x256: there products take two thirds of the time in every library. On a busy host the
+order turns: torch over ours was 1.16, 1.00, 1.01, 1.32, 1.12, 0.98 for the LSTM on 2026-11-25, as torch's threads lose
+more than XLA's when others are at work. A product of few rows is sooner done with the large weight on the left: so it
+is multiplied as columns (rnn_jax/methods/deferred/layout.py).
 
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
 up to 1.6 times (the order is random now); a process on both cores stops XLA's loops from using the second one, so
