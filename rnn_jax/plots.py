@@ -3,6 +3,7 @@
 `panels` gives a figure and its axes, `save` writes it; the others are whole pictures. All are PNGs 1200 px wide.
 """
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,43 @@ def attention(weights, source, target, path):
     axes.set_xticks(range(len(source)), source, rotation=60, ha="left")
     axes.set_yticks(range(len(target)), target)
     axes.xaxis.tick_top()
+    return save(figure, path)
+
+
+def contact_sheet(groups, path):
+    """Photographs with their captions below: groups of (name, list of (image [h w 3], text, log p)), a row a group."""
+    columns = max(len(each) for _, each in groups)
+    figure, grid = panels(len(groups), columns, height=(8 / columns + 0.75) * len(groups))
+    for axes in grid.flat:
+        axes.axis("off")
+    for (name, each), row in zip(groups, grid, strict=True):
+        for i, ((image, text, logprob), axes) in enumerate(zip(each, row, strict=False)):
+            axes.imshow(image, interpolation="lanczos")
+            shown = textwrap.fill(text or "(nothing)", 116 // columns)
+            axes.text(0.5, -0.03, f"{shown}\n{logprob:.2f}", transform=axes.transAxes, ha="center", va="top", size=7.5)
+            if not i:
+                axes.set_title(f"{name} (log p)", loc="left", size=9, weight="bold")
+    return save(figure, path)
+
+
+def attention_over(image, words, maps, path):
+    """A photograph [h w 3], and for each word where attention looks, maps [t p q], laid over it (Xu et al., 2015,
+    Fig. 3): bright where the weight is large."""
+    columns = 5
+    rows = -(-(len(words) + 1) // columns)
+    figure, grid = panels(rows, columns, height=1.85 * rows)
+    side = image.shape[:2]
+    for axes in grid.flat:
+        axes.axis("off")
+    grid.flat[0].imshow(image, interpolation="lanczos")
+    for axes, word, weights in zip(grid.flat[1:], words, maps, strict=False):
+        axes.imshow(image.mean(-1), cmap="gray", interpolation="lanczos", vmin=0, vmax=255)
+        # Each position lies over its part of the picture, and fades into the next.
+        axes.imshow(
+            weights, cmap="inferno", alpha=0.6, interpolation="bicubic", vmin=0, vmax=max(weights.max(), 1e-6),
+            extent=(-0.5, side[1] - 0.5, side[0] - 0.5, -0.5),
+        )  # fmt: skip
+        axes.set_title(word, size=10)
     return save(figure, path)
 
 

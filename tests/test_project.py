@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "data": {"data"},
     "train": {"train"},
     "plots": {"train"},
+    "pages": set(),
     "animations": {"plots"},
 }
 

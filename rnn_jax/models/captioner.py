@@ -23,7 +23,7 @@ class Captioner(Decoder):
 
     channels: int = dataclasses.field(kw_only=True)  # k, of the features
     see: Literal["h0", "first"] = dataclasses.field(default="h0", kw_only=True)
-    dropout_seen: float = dataclasses.field(default=0.0, kw_only=True)  # of the features
+    dropout_seen: float = dataclasses.field(default=0.0, kw_only=True)  # of the features, one mask for all positions
 
     def __post_init__(self):
         super().__post_init__()
@@ -51,7 +51,8 @@ class Captioner(Decoder):
         features = features.reshape(b, -1, k)
         scale = jnp.sqrt(jnp.mean(jnp.square(features), axis=(1, 2), keepdims=True))
         keys = jnp.swapaxes(features / jnp.maximum(scale, 1e-6), 0, 1)
-        keys = self.drop(key, keys, self.dropout_seen)
+        mask = self.mask(key, (1, b, k), self.dropout_seen)
+        keys = keys if mask is None else keys * mask
         return {"keys": keys, "segments": jnp.ones(keys.shape[:2], jnp.int32), "mean": jnp.mean(keys, axis=0)}
 
     def start(self, params, memory, segments):

@@ -18,7 +18,7 @@ from rnn_jax.train.log import write_atomically
 
 ROOT = Path(rnn_jax.__file__).resolve().parents[1]  # configs/ stands beside rnn_jax/, in a checkout and installed
 # Top-level config keys that do not belong to the model: a workdir takes any of them.
-OPEN_KEYS = ("mode", "sample", "decode", "audio")
+OPEN_KEYS = ("mode", "sample", "decode", "audio", "images", "clips")
 
 
 def default_path(study, stem, overrides) -> Path:

@@ -1,0 +1,66 @@
+"""Pictures of coloured shapes and sentences about them: a small CNN and a decoder learn to see and to write.
+
+    python -m experiments.captioning
+
+Needs no network and no file. The test part has combinations of colours, shapes and a relation that training never had.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import training
+from rnn_jax.data import captions
+
+
+def get_config() -> Any:
+    config: Any = ConfigDict()
+    config.mode = "train"  # or caption: pictures of one's own
+    config.images = ""  # of mode=caption: files and folders, with commas between
+    config.seed = 0
+
+    config.encoder = ConfigDict(
+        {
+            "name": "small",  # squeezenet, resnet18, resnet50, small (rnn_jax/models/vision)
+            "weights": "",  # a file; "": of squeezenet that of the data root, of the others random numbers
+            "frozen": False,  # features are computed once, and cached
+            "widths": (16, 32, 64, 96),  # of small: channels, from one halving of the picture to the next
+        }
+    )
+    config.cell = "lstm"  # a name in rnn_jax.cells
+    config.width = 128
+    config.embed = 64
+    config.layers = 1
+    config.see = "h0"  # where the picture enters: h0, or first (as the first word)
+    config.inform = "attention"  # what else each step knows: state (nothing), input (the features' mean), attention
+    config.attention = "additive"  # dot, general, concat
+    config.when = "before"  # is the query the decoder's state before its step (Xu) or after it (Luong)?
+    config.feed = False  # of when=after: input feeding
+    config.gate = False  # of when=before: a learned factor on what is read (Xu's beta)
+    config.deep = 0  # units of a maxout layer before the readout; 0: none
+    config.balance = 0.0  # of the doubly stochastic penalty of attention, beside the loss
+    config.dropout = 0.0  # of embeddings, and between layers
+    config.dropout_out = 0.0  # of what the readout sees
+    config.dropout_seen = 0.0  # of the features
+    config.variational = False  # one dropout mask for all steps
+    config.smoothing = 0.0  # of labels
+    config.flip = False  # train on mirrored pictures too
+    config.seen = "right"  # or none, or shuffled: each caption with another picture. Controls
+    config.baseline_steps = 2  # how long the decoder without pictures is trained, in config.unit; 0: not at all
+
+    config.data = captions.defaults()
+    config.data.shapes = 2
+
+    training.add(config, unit="epoch", steps=10, rate=2e-3)
+
+    config.decode = ConfigDict(
+        {
+            "beams": 3,
+            "best": 1,  # captions a picture, of mode=caption
+            "length_power": 0.0,  # rnn_jax.decoding.Penalty
+            "longest": 30,  # words
+            "batch": 50,  # pictures at once
+        }
+    )
+    config.samples = 4  # pictures of each kind in the sheet, and with their attention
+    return config

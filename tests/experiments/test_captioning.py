@@ -1,0 +1,124 @@
+"""The captioning study through its front door, tiny: every result and picture, a folder of pictures, bad pictures."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from front_door import call, refused
+from PIL import Image
+
+from experiments import captioning
+
+pytestmark = pytest.mark.usefixtures("quick_module")
+TINY = {
+    "width": 8, "embed": 4, "steps": 2, "baseline_steps": 1, "encoder.widths": "(4,6)", "data.sizes": "(40,10,10)",
+    "data.batch": 8, "data.shapes": 2, "decode.beams": 2, "decode.batch": 6, "decode.longest": 12, "samples": 2,
+    "log_every": 1, "balance": 0.1, "gate": True,
+}  # fmt: skip
+
+
+def run(workdir, **changes):
+    flags = [f"--config.{k}={v}" for k, v in (TINY | changes).items()]
+    with pytest.raises(SystemExit) as stop:
+        captioning.train.cli.run(
+            captioning.main, study="captioning", check=captioning.check, argv=[f"--workdir={workdir}", *flags]
+        )
+    assert stop.value.code == 0
+    return json.loads((workdir / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    run(workdir)
+    return workdir
+
+
+def test_every_result_and_picture_is_there(trained):
+    found = json.loads((trained / "results.json").read_text())
+    for key in ("bleu1", "bleu4", "bleu4_greedy", "no_image_bleu4", "shuffled_image_bleu4", "rouge_l"):
+        assert 0 <= found[key] <= 100, key
+    assert found["cider_d"] >= 0 <= found["no_image_cider_d"] and 0 <= found["exact"] <= 1
+    assert 1 < found["ppl"] < 100 and 0 <= found["padding_waste"] < 0.5 and found["words_per_second"] > 0
+    assert sorted(f.name for f in (trained / "figures").iterdir()) == [
+        "attention_0.png", "attention_1.png", "captions.png", "loss.png",
+    ]  # fmt: skip
+    rows = list(csv.DictReader((trained / "captions.csv").open()))
+    assert len(rows) == 10 and all(float(row["logprob"]) < 0 for row in rows)
+
+
+def test_a_folder_of_pictures(trained, tmp_path, capsys):
+    folder, rng = tmp_path / "mine", np.random.default_rng(0)
+    folder.mkdir()
+    Image.fromarray(rng.integers(255, size=(90, 40, 3), dtype=np.uint8)).save(folder / "a,b.jpg")
+    Image.fromarray(rng.integers(255, size=(1, 1), dtype=np.uint8)).save(folder / "dot.png")
+    (folder / "cut.jpg").write_bytes((folder / "a,b.jpg").read_bytes()[:300])
+    options = TINY | {"mode": "caption", "images": f"{folder},{tmp_path / 'lost.png'}", "decode.best": 2}
+    code, out, err = call(captioning, trained, capsys, **options)
+    assert code == 0, err
+    names = [line.split("\t")[0] for line in out.splitlines()]
+    assert names == [str(folder / "a,b.jpg"), str(folder / "dot.png")]
+    assert "cut.jpg" in err and "lost.png" in err and "2 captions: " in err
+    rows = list(csv.DictReader((trained / "captions.csv").open()))
+    assert [row["image"] for row in rows] == names
+    page = (trained / "captions.html").read_text()
+    assert page.count("<img") == 2 and "cut.jpg" in page
+
+
+def test_another_cell_and_form_and_the_controls(tmp_path):
+    """A picture that tells nothing: captions are the same for all pictures."""
+    plain = {"inform": "state", "balance": 0, "gate": False, "baseline_steps": 0}
+    found = run(tmp_path / "none", cell="gru", see="first", seen="none", **plain)
+    assert found["bleu4"] == found["shuffled_image_bleu4"] and "no_image_bleu4" not in found
+    rows = list(csv.DictReader((tmp_path / "none/captions.csv").open()))
+    assert len({row["caption"] for row in rows}) == 1
+
+
+def test_a_run_resumes_and_other_captions_are_refused(trained, capsys, monkeypatch):
+    code, out, _ = call(captioning, trained, capsys, **TINY)
+    assert code == 0 and out.startswith("finished already")
+    (trained / "results.json").rename(trained / "kept.json")
+    before = captioning.captions.load
+
+    def other(config):
+        found = before(config)
+        return found._replace(train=[p._replace(captions=["a dot"]) for p in found.train])
+
+    monkeypatch.setattr(captioning.captions, "load", other)
+    code, _, err = call(captioning, trained, capsys, **TINY)
+    (trained / "kept.json").rename(trained / "results.json")
+    assert code == 2 and "was trained on other captions" in err
+
+
+def test_an_order_in_which_each_picture_is_another():
+    for n in (2, 3, 50):
+        order = captioning.deranged(n)
+        assert sorted(order) == list(range(n)) and (order != np.arange(n)).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"cell": "elman"}, "config.cell=elman: want one of "),
+        ({"seen": "half"}, "config.seen=half: want one of right, none, shuffled"),
+        ({"encoder.name": "vgg"}, "config.encoder.name=vgg: want one of squeezenet, "),
+        ({"decode.beams": 0}, "config.decode.beams=0: want at least 1"),
+        ({"decode.best": 3}, "config.decode.best=3: want at most decode.beams=2"),
+        ({"inform": "state", "gate": False}, "config.balance=0.1 is a penalty of attention"),
+    ],
+)
+def test_a_wrong_call_is_one_line(tmp_path, capsys, changed, message):
+    refused(captioning, tmp_path / "new", capsys, message, **TINY | changed)
+
+
+def test_pictures_that_are_not_named(trained, capsys):
+    code, _, err = call(captioning, trained, capsys, **TINY | {"mode": "caption"})
+    assert code == 2 and "config.images='': name pictures, or folders of them" in err
+
+
+def test_absent_data_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("RNN_JAX_DATA", raising=False)
+    for i, changed in enumerate(({"data.source": "flickr8k"}, {"encoder.name": "squeezenet", "encoder.frozen": True})):
+        code, _, err = call(captioning, tmp_path / f"new{i}", capsys, **TINY | changed)
+        assert code == 2 and "does not exist: fetch " in err and err.count("\n") == 1, err
