@@ -117,10 +117,11 @@ def part(config, eye: Sight, found: list[captions.Picture], name="") -> Part:
 
 def seen(config, eye: Sight, found: list[captions.Picture], flip=False):
     """(views [n ...], unreadable ones: (number, reason))."""
-    if eye.encode is not None:
-        encode = (lambda images: eye.encode(images[:, :, ::-1])) if flip else eye.encode
+    encode = eye.encode
+    if encode is not None:
+        turned = (lambda images: encode(images[:, :, ::-1])) if flip else encode
         key = eye.key + " mirrored" * flip
-        return cached.features(found, encode, key=key, size=eye.size, folder=config.data.cache)
+        return cached.features(found, turned, key=key, size=eye.size, folder=config.data.cache)
     views, bad = np.zeros((len(found), eye.size, eye.size, 3), np.uint8), []
     for i, picture in enumerate(found):
         try:

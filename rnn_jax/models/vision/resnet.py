@@ -59,7 +59,7 @@ class ResNet(nnx.Module):
         """Pictures of any size of at least 32 pixels, scaled by ImageNet's mean and deviation."""
         xs = (images.astype(jnp.float32) / 255 - jnp.asarray(MEAN)) / jnp.asarray(STD)
         xs = nnx.relu(self.bn1(self.conv1(xs)))
-        xs = nnx.max_pool(xs, (3, 3), (2, 2), ((1, 1), (1, 1)))
+        xs = nnx.max_pool(jnp.pad(xs, ((0, 0), (1, 1), (1, 1), (0, 0))), (3, 3), (2, 2))  # none is below 0
         for block in self.blocks:
             xs = block(xs)
         return xs

@@ -1,6 +1,7 @@
 """Files of weights as dicts of arrays, and their comparison with what a network needs."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +17,14 @@ def keras(path) -> dict[str, np.ndarray]:
     import h5py
 
     try:
-        with h5py.File(exists(path), "r") as file:
-            out = {}
+        out: dict[str, np.ndarray] = {}
+        with h5py.File(exists(path), "r") as opened:
+            file: Any = opened
             for layer in map(_text, file.attrs["layer_names"]):
                 for name in map(_text, file[layer].attrs["weight_names"]):
                     short = name.rsplit("/", 1)[-1].removesuffix(":0")
-                    out[f"{layer}/{short}"] = np.asarray(file[layer][name])  # pyright: ignore
-            return out
+                    out[f"{layer}/{short}"] = np.asarray(file[layer][name])
+        return out
     except (OSError, KeyError) as error:
         raise WrongWeights(f"{path} holds no Keras weights as HDF5 ({' '.join(str(error).split())[:80]})") from error
 
