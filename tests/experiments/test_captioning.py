@@ -13,7 +13,7 @@ from experiments import captioning
 pytestmark = pytest.mark.usefixtures("quick_module")
 TINY = {
     "width": 8, "embed": 4, "steps": 2, "baseline_steps": 1, "encoder.widths": "(4,6)", "data.sizes": "(40,10,10)",
-    "data.batch": 8, "data.shapes": 2, "decode.beams": 2, "decode.batch": 6, "decode.longest": 12, "samples": 2,
+    "data.batch": 8, "data.shapes": 1, "decode.beams": 2, "decode.batch": 6, "decode.longest": 12, "samples": 2,
     "log_every": 1, "balance": 0.1, "gate": True,
 }  # fmt: skip
 
