@@ -236,28 +236,39 @@ def score(config, model: Captioner, eye: Sight, params, batch, key=None):
 
 
 def written(config, model: Captioner, eye: Sight, params, vocabulary, views, *, beams, best=1):
-    """Of each view its `best` captions, best first: (text, log p)."""
+    """Of each view its `best` captions, best first: (text, log p). No unknown word is written: p is that of the others."""
     want = config.decode
+
+    def step(given, carry, tokens):
+        carry, logits = model.step(given, carry, tokens)
+        return carry, logits.at[..., words.UNKNOWN].set(jnp.finfo(logits.dtype).min)
 
     @jax.jit
     def search(params, views):
         given, carry = model.begin(params["decoder"], model.look(eye.apply(params["encoder"], views)))
-        carry, logits = model.step(given, carry, jnp.full(len(views), words.START))
+        carry, logits = step(given, carry, jnp.full(len(views), words.START))
         penalty = decoding.Penalty(want.length_power)
         return decoding.beam_search(
-            model.step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
+            step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
         )
 
     out = []
-    for at in range(0, len(views), want.batch):
-        here = np.asarray(views[at : at + want.batch])
-        full = np.concatenate([here, np.zeros((want.batch - len(here), *here.shape[1:]), here.dtype)])
-        texts = jax.device_get(search(params, full))
+    for part in cut(views, want.batch):
+        texts = jax.device_get(search(params, filled(part, want.batch)))
         out += [
             [(vocabulary.decode(texts.tokens[:, j, i]), float(texts.logprobs[j, i])) for j in range(best)]
-            for i in range(len(here))
+            for i in range(len(part))
         ]
     return out
+
+
+def cut(views, size: int):
+    return [np.asarray(views[at : at + size]) for at in range(0, len(views), size)]
+
+
+def filled(part, size: int):
+    """With zeros to `size`: one shape is one compilation."""
+    return np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), part.dtype)])
 
 
 def judged(texts, references) -> dict[str, Any]:
@@ -316,10 +327,10 @@ class Trained:
     def __call__(self, images, best=1):
         """Of each picture its `best` captions, best first: (text, log p)."""
         views = np.stack([pictures.read(image, self.eye.size) for image in images])
-        decode = self.config.decode
-        if self.eye.encode is not None:
+        decode, encode = self.config.decode, self.eye.encode
+        if encode is not None:
             views = np.concatenate(
-                [np.asarray(self.eye.encode(views[i : i + decode.batch])) for i in range(0, len(views), decode.batch)]
+                [encode(filled(part, decode.batch))[: len(part)] for part in cut(views, decode.batch)]
             )
         return written(
             self.config, self.model, self.eye, self.params, self.vocabulary, views, beams=decode.beams, best=best
@@ -329,13 +340,16 @@ class Trained:
 def caption(config, workdir):
     """A line for each picture: its name, a tab, the caption, a tab, its log p. What cannot be read is told on standard
     error, and stands in the page."""
-    captioner, items = Trained(config, workdir), []
+    images, bad = {}, {}
     for path in pictures.found(config.images):
         try:
-            items.append((str(path), pictures.read(path, 320), captioner([path], config.decode.best)[0], ""))
+            images[path] = pictures.read(path, 320)
         except DataError as error:
             print(error, file=sys.stderr)
-            items.append((str(path), None, [], str(error)))
+            bad[path] = str(error)
+    texts = Trained(config, workdir)(list(images), config.decode.best) if images else []
+    items = [(str(path), images[path], each, "") for path, each in zip(images, texts, strict=True)]
+    items += [(str(path), None, [], why) for path, why in bad.items()]
     with (workdir / "captions.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("image", "caption", "logprob"))

@@ -8,7 +8,7 @@ from pathlib import Path
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
-main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+main { margin-top: 1.5rem; display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
 figure { margin: 0; }
 img { width: 100%; aspect-ratio: 1; border-radius: 6px; display: block; }
 p { margin: .4rem 0 0; }
@@ -25,7 +25,7 @@ def captions_page(items, path, *, title: str) -> Path:
     figures, bad = [], []
     for name, image, texts, why in items:
         if image is None:
-            bad.append(f"<li>{escape(name)}: {escape(why)}</li>")
+            bad.append(f"<li>{escape(why if name in why else f'{name}: {why}')}</li>")
             continue
         lines = [f"<p>{escape(text) or '(nothing)'} <small>{logprob:.2f}</small></p>" for text, logprob in texts]
         alt = escape(texts[0][0] if texts else name, quote=True)

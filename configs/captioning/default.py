@@ -46,12 +46,13 @@ def get_config() -> Any:
     config.smoothing = 0.0  # of labels
     config.flip = False  # train on mirrored pictures too
     config.seen = "right"  # or none, or shuffled: each caption with another picture. Controls
-    config.baseline_steps = 2  # how long the decoder without pictures is trained, in config.unit; 0: not at all
+    config.baseline_steps = 1  # how long the decoder without pictures is trained, in config.unit; 0: not at all
 
     config.data = captions.defaults()
+    config.data.sizes = (12000, 500, 500)
     config.data.shapes = 2
 
-    training.add(config, unit="epoch", steps=10, rate=2e-3)
+    training.add(config, unit="epoch", steps=10, rate=3e-3)
 
     config.decode = ConfigDict(
         {

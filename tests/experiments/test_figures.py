@@ -165,6 +165,12 @@ def test_labels_of_sentences(tmp_path, data_root, run, least):
     assert found["accuracy"] >= least and found["padding_waste"] < 0.1
 
 
+def test_captions_of_shapes(tmp_path):
+    """Of combinations that training never had; without pictures, or with those of others, next to nothing."""
+    found = results("captioning", tmp_path / "w")
+    assert found["exact"] >= 0.95 and max(found["no_image_bleu4"], found["shuffled_image_bleu4"]) < 25
+
+
 def test_labels_need_the_order_of_words(tmp_path):
     assert results("classification", tmp_path / "rnn")["accuracy"] >= 0.98
     average = ("--config.model=mlp", "--config.pool=mean")
