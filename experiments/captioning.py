@@ -236,7 +236,7 @@ def score(config, model: Captioner, eye: Sight, params, batch, key=None):
 
 
 def written(config, model: Captioner, eye: Sight, params, vocabulary, views, *, beams, best=1):
-    """Of each view its `best` captions, best first: (text, log p). No unknown word is written: p is that of the others."""
+    """Of each view its `best` captions, best first: (text, log p); no unknown word is written, p is of the others."""
     want = config.decode
 
     def step(given, carry, tokens):

@@ -90,7 +90,7 @@ class ResNet(nnx.Module):
             if not name.startswith("fc.") and not name.endswith("num_batches_tracked")
         }
         named = self.named()
-        shape = lambda value, kernel: tuple(np.array(value.shape)[[3, 2, 0, 1]]) if kernel else value.shape
+        shape = lambda value, kernel: tuple(value.shape[i] for i in (3, 2, 0, 1)) if kernel else value.shape
         weights.compare(found, {k: shape(*v) for k, v in named.items()}, path, f"ResNet-{self.depth}")
         for name, (value, kernel) in named.items():
             value[...] = jnp.asarray(found[name].transpose(2, 3, 1, 0) if kernel else found[name])
