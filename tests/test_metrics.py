@@ -1,4 +1,4 @@
-"""Metrics of tags, by conlleval's rules and seqeval where it is installed; of captions, by hand and by pycocoevalcap."""
+"""Metrics: of tags by conlleval's rules and seqeval where it is there; of captions by hand and by pycocoevalcap."""
 
 import numpy as np
 import pytest
