@@ -28,13 +28,12 @@ import numpy as np
 from flax import nnx
 
 from rnn_jax import cells, decoding, metrics, pages, plots, train
-from rnn_jax.data import DataError, cached, captions, fetched, packing, pictures, words
+from rnn_jax.data import DataError, cached, captions, fetched, pictures, words
 from rnn_jax.models import vision
 from rnn_jax.models.captioner import Captioner, unbalanced
 from rnn_jax.models.language import cross_entropy
 from rnn_jax.nn import functional
 
-SEEN = ("right", "none", "shuffled")
 SQUEEZENET = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
@@ -44,22 +43,21 @@ def main(config: Any, workdir):
     found, eye = captions.load(config.data), sight(config)
     print(found.report, flush=True)
     parts = {name: part(config, eye, getattr(found, name), name) for name in ("train", "valid", "test")}
-    model, result, out = run(config, workdir, eye, parts, found.vocabulary)
-    write = partial(written, config, model, eye, result.params, found.vocabulary)
+    net = Network(config, eye, found.vocabulary)
+    params, out = run(config, workdir, net, parts)
     views, references = parts["test"].views, [list(map(captions.tokens, p.captions)) for p in parts["test"].pictures]
-    texts = write(views, beams=config.decode.beams)
-    out |= judged([each[0][0] for each in texts], references)
-    out["bleu4_greedy"] = judged([each[0][0] for each in write(views, beams=1)], references)["bleu4"]
-    others = [each[0][0] for each in write(views[deranged(len(references))], beams=config.decode.beams)]
+    texts = net.write(params, views, config.decode.beams)
+    out |= judged(texts, references)
+    out["bleu4_greedy"] = judged(net.write(params, views, 1), references)["bleu4"]
+    others = net.write(params, views[captions.deranged(len(references))], config.decode.beams)
     out |= {f"shuffled_image_{k}": v for k, v in judged(others, references).items() if k in ("bleu4", "cider_d")}
-    show(config, workdir, model, eye, result.params, found.vocabulary, parts["test"], texts)
+    show(config, workdir, net, params, parts["test"], texts)
     if config.baseline_steps:
         blind = config.copy_and_resolve_references()
-        blind.steps, blind.seen, blind.flip = config.baseline_steps, "none", False
+        blind.steps, blind.seen = config.baseline_steps, "none"
         print("the same without pictures", flush=True)
-        model, result, _ = run(blind, workdir / "no_image", eye, parts, found.vocabulary)
-        (same,) = written(blind, model, eye, result.params, found.vocabulary, 0 * views[:1], beams=config.decode.beams)
-        texts = [same[0][0]] * len(references)
+        params, _ = run(blind, workdir / "no_image", net, parts)
+        texts = net.write(params, 0 * views[:1], config.decode.beams) * len(references)
         out |= {f"no_image_{k}": v for k, v in judged(texts, references).items() if k in ("bleu4", "cider_d")}
     return out
 
@@ -131,76 +129,97 @@ def seen(config, eye: Sight, found: list[captions.Picture], flip=False):
     return views[:, :, ::-1] if flip else views, bad
 
 
-def deranged(n: int):
-    """An order of n pictures in which each is another one (Sattolo, 1986)."""
-    order, rng = np.arange(n), np.random.default_rng(0)
-    for i in range(n - 1, 0, -1):
-        j = rng.integers(i)
-        order[[i, j]] = order[[j, i]]
-    return order
-
-
 # ----------------------------------------------------------------------------------------------------------- training
 
 
-class Captions:
-    """make(i) -> batch i, for `train.generate`: captions of like length (packing.Bucketed), and views of their
-    pictures, each mirrored or not by a coin where the part has mirrored ones."""
+class Network:
+    """The CNN and the decoder that a config names, as functions of their parameters."""
 
-    def __init__(self, config, part: Part, vocabulary):
-        rows = [(i, captions.tokens(text)) for i, p in enumerate(part.pictures) for text in p.captions]
-        texts = [vocabulary.encode(text) for _, text in rows]
-        columns = {"inputs": [[words.START, *t] for t in texts], "target": [[*t, words.END] for t in texts]}
-        self.bucketed = packing.Bucketed(columns, config.data.batch, config.data.shapes, config.seed)
-        self.part, self.seed = part, config.seed
-        self.picture = np.array([i for i, _ in rows])
-        self.blind = config.seen == "none"
-        if config.seen == "shuffled":
-            self.picture = deranged(len(part.pictures))[self.picture]
+    def __init__(self, config, eye: Sight, vocabulary):
+        self.config, self.eye, self.vocabulary = config, eye, vocabulary
+        names = ("see", "inform", "attention", "when", "feed", "gate", "embed", "layers", "deep")
+        names += ("dropout", "dropout_out", "dropout_seen", "variational")
+        sizes = {name: config[name] for name in names}
+        cell = getattr(cells, config.cell)()
+        self.model = Captioner(cell, len(vocabulary), config.width, channels=eye.channels, **sizes)
 
-    def __call__(self, i: int):
-        batch = self.bucketed(i)
-        at, n = self.picture[batch.pop("items")], len(self.part.pictures)
-        if len(self.part.views) > n:
-            at = at + n * np.random.default_rng((self.seed, i)).integers(2, size=len(at))
-        seen = np.asarray(self.part.views[at])
-        return batch | {"seen": np.zeros_like(seen) if self.blind else seen}
+    def begin(self) -> Any:
+        """The parameters that training starts with."""
+        return {"decoder": self.model.init(jax.random.key(self.config.seed)), "encoder": self.eye.params}
+
+    def score(self, params, batch, key=None):
+        """(-sum log p, number of words, penalty of the attention) of a batch; with a key as in training: dropout,
+        smoothing."""
+        inputs, target = batch["inputs"].T, batch["target"].T
+        segments = (jnp.arange(len(inputs))[:, None] < batch["lengths"]).astype(jnp.int32)
+        features = self.eye.apply(params["encoder"], batch["seen"])
+        collect = ("attention",) if self.config.balance else ()
+        logits = self.model.logits(params["decoder"], features, inputs, segments, key=key, collect=collect)
+        penalty = 0.0
+        if collect:
+            logits, seen = logits
+            penalty = jnp.sum(unbalanced(seen["attention"]) * (batch["lengths"] > 0))
+        nats = cross_entropy(logits, target, 0.0 if key is None else self.config.smoothing)
+        return jnp.sum(jnp.where(segments > 0, nats, 0)), jnp.sum(segments), penalty
+
+    def write(self, params, views, beams: int, best=1) -> list[list[tuple[str, float]]]:
+        """Of each view its `best` captions, best first: (text, log p). No unknown word is written."""
+        want, model = self.config.decode, self.model
+
+        def step(given, carry, tokens):
+            carry, logits = model.step(given, carry, tokens)
+            return carry, logits.at[..., words.UNKNOWN].set(jnp.finfo(logits.dtype).min)
+
+        @jax.jit
+        def search(params, views):
+            features = self.eye.apply(params["encoder"], views)
+            given, carry = model.begin(params["decoder"], model.look(features))
+            carry, logits = step(given, carry, jnp.full(len(views), words.START))
+            penalty = decoding.Penalty(want.length_power)
+            return decoding.beam_search(
+                step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
+            )
+
+        out = []
+        for part in cut(views, want.batch):
+            texts = jax.device_get(search(params, filled(part, want.batch)))
+            text = lambda i, j, texts=texts: (
+                self.vocabulary.decode(texts.tokens[:, j, i]), float(texts.logprobs[j, i])
+            )  # fmt: skip
+            out += [[text(i, j) for j in range(best)] for i in range(len(part))]
+        return out
+
+    def attended(self, params, view, text: list[int]):
+        """The attention over the positions [t p q] with which a caption is written."""
+        features = self.eye.apply(params["encoder"], jnp.asarray(view)[None])
+        inputs = jnp.asarray([words.START, *text[:-1]])[:, None]
+        args = params["decoder"], features, inputs, jnp.ones_like(inputs)
+        weights = self.model.logits(*args, collect=("attention",))[1]["attention"]
+        return np.asarray(weights[..., 0]).reshape(len(text), *features.shape[1:3])
 
 
-def make(config, eye: Sight, vocabulary) -> Captioner:
-    names = ("see", "inform", "attention", "when", "feed", "gate", "embed", "layers", "deep")
-    names += ("dropout", "dropout_out", "dropout_seen", "variational")
-    sizes = {name: config[name] for name in names}
-    return Captioner(getattr(cells, config.cell)(), len(vocabulary), config.width, channels=eye.channels, **sizes)
-
-
-def begin(config, model: Captioner, eye: Sight):
-    """The parameters that training starts with."""
-    return {"decoder": model.init(jax.random.key(config.seed)), "encoder": eye.params}
-
-
-def run(config, workdir, eye: Sight, parts: dict[str, Part], vocabulary):
-    """(model, what `fit` gives, figures of the training)."""
-    model = make(config, eye, vocabulary)
-    params = begin(config, model, eye)
+def run(config, workdir, net: Network, parts: dict[str, Part]):
+    """(parameters after training, figures of it)."""
+    params = net.begin()
     size = sum(a.size for a in jax.tree.leaves(params))
-    batches = {name: Captions(config, parts[name], vocabulary) for name in parts}
-    count, waste = batches["train"].bucketed.count(), batches["train"].bucketed.waste()
+    made = partial(captions.Batches, seed=config.seed, seen=config.seen)
+    sizes = net.vocabulary, config.data.batch, config.data.shapes
+    batches = {name: made(each.pictures, each.views, *sizes) for name, each in parts.items()}
+    count, waste = batches["train"].count(), batches["train"].waste()
     print(f"{size:,} parameters, {count} updates an epoch, {waste:.1%} of all positions hold nothing", flush=True)
     config = train.in_steps(config, count)
 
     def loss(params, carry, batch, key):
-        nats, tokens, penalty = score(config, model, eye, params, batch, key)
+        nats, tokens, penalty = net.score(params, batch, key)
         return (nats + config.balance * penalty) / tokens, (carry, {"tokens": tokens})
 
-    held_out = jax.jit(partial(score, config, model, eye))
+    held_out = jax.jit(net.score)
 
     def nats_per_word(params, name):
-        each = batches[name]
-        sums = [held_out(params, each(i))[:2] for i in range(each.bucketed.count())]
+        sums = [held_out(params, batches[name](i))[:2] for i in range(batches[name].count())]
         return sum(float(n) for n, _ in sums) / sum(float(n) for _, n in sums)
 
-    meta: dict[str, Any] = {"vocabulary": vocabulary.to_json()}
+    meta: dict[str, Any] = {"vocabulary": net.vocabulary.to_json()}
     meta["text"] = zlib.crc32(repr([p.captions for p in parts["train"].pictures]).encode())
     if any((workdir / "checkpoints").glob("[0-9]*")) and train.load_params(workdir)[1]["text"] != meta["text"]:
         raise train.UserError(f"{workdir} was trained on other captions: put those back, or choose another --workdir")
@@ -213,53 +232,10 @@ def run(config, workdir, eye: Sight, parts: dict[str, Part], vocabulary):
     speeds = [r["steps_per_second"] * r["tokens"] for r in rows if "tokens" in r]
     out = {"valid_loss": result.metrics["valid_loss"], "ppl": math.exp(nats_per_word(result.params, "test"))}
     out |= {"padding_waste": waste, "words_per_second": round(float(np.median(speeds))), "parameters": size}
-    return model, result, out | {"seconds": result.metrics["seconds"]}
-
-
-def score(config, model: Captioner, eye: Sight, params, batch, key=None):
-    """(-sum log p, number of words, penalty of the attention) of a batch; with a key as in training: dropout,
-    smoothing."""
-    inputs, target = batch["inputs"].T, batch["target"].T
-    segments = (jnp.arange(len(inputs))[:, None] < batch["lengths"]).astype(jnp.int32)
-    features = eye.apply(params["encoder"], batch["seen"])
-    collect = ("attention",) if config.balance else ()
-    logits = model.logits(params["decoder"], features, inputs, segments, key=key, collect=collect)
-    penalty = 0.0
-    if collect:
-        logits, seen = logits
-        penalty = jnp.sum(unbalanced(seen["attention"]) * (batch["lengths"] > 0))
-    nats = cross_entropy(logits, target, 0.0 if key is None else config.smoothing)
-    return jnp.sum(jnp.where(segments > 0, nats, 0)), jnp.sum(segments), penalty
+    return result.params, out | {"seconds": result.metrics["seconds"]}
 
 
 # ------------------------------------------------------------------------------------------------------------ writing
-
-
-def written(config, model: Captioner, eye: Sight, params, vocabulary, views, *, beams, best=1):
-    """Of each view its `best` captions, best first: (text, log p); no unknown word is written, p is of the others."""
-    want = config.decode
-
-    def step(given, carry, tokens):
-        carry, logits = model.step(given, carry, tokens)
-        return carry, logits.at[..., words.UNKNOWN].set(jnp.finfo(logits.dtype).min)
-
-    @jax.jit
-    def search(params, views):
-        given, carry = model.begin(params["decoder"], model.look(eye.apply(params["encoder"], views)))
-        carry, logits = step(given, carry, jnp.full(len(views), words.START))
-        penalty = decoding.Penalty(want.length_power)
-        return decoding.beam_search(
-            step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
-        )
-
-    out = []
-    for part in cut(views, want.batch):
-        texts = jax.device_get(search(params, filled(part, want.batch)))
-        out += [
-            [(vocabulary.decode(texts.tokens[:, j, i]), float(texts.logprobs[j, i])) for j in range(best)]
-            for i in range(len(part))
-        ]
-    return out
 
 
 def cut(views, size: int):
@@ -272,35 +248,31 @@ def filled(part, size: int):
 
 
 def judged(texts, references) -> dict[str, Any]:
+    """The metrics of the best captions."""
+    texts = [each[0][0] for each in texts]
     out: dict[str, Any] = {f"bleu{n}": v for n, v in enumerate(metrics.bleu_orders(texts, references), 1)}
     out |= {"rouge_l": metrics.rouge_l(texts, references), "cider_d": metrics.cider_d(texts, references)}
     return out | {"exact": float(np.mean([t in r for t, r in zip(texts, references, strict=True)]))}
 
 
-def attended(model: Captioner, eye: Sight, params, view, text: list[int]):
-    """The attention over the positions [t p q] with which a caption is written."""
-    features = eye.apply(params["encoder"], jnp.asarray(view)[None])
-    inputs = jnp.asarray([words.START, *text[:-1]])[:, None]
-    _, seen = model.logits(params["decoder"], features, inputs, jnp.ones_like(inputs), collect=("attention",))
-    return np.asarray(seen["attention"][..., 0]).reshape(len(text), *features.shape[1:3])
-
-
-def show(config, workdir, model, eye, params, vocabulary, part: Part, texts):
-    """captions.csv of the test part, the most and the least likely captions as a sheet, some attention as pictures."""
+def save(workdir, names, texts):
+    """captions.csv: the best caption of each picture."""
     with (workdir / "captions.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("image", "caption", "logprob"))
-        rows.writerows((p.name, t, f"{v:.3f}") for p, ((t, v), *_) in zip(part.pictures, texts, strict=True))
+        rows.writerows((name, text, f"{v:.3f}") for name, ((text, v), *_) in zip(names, texts, strict=True))
+
+
+def show(config, workdir, net: Network, params, part: Part, texts):
+    """captions.csv of the test part, the most and the least likely captions as a sheet, some attention as pictures."""
+    save(workdir, [p.name for p in part.pictures], texts)
     order, count = np.argsort([-each[0][1] for each in texts]), min(config.samples, len(texts))
     middle = (len(order) - count) // 2
-    groups = {
-        "most likely": order[:count],
-        "in between": order[middle : middle + count],
-        "least likely": order[-count:],
-    }
-    image = lambda i: pictures.read(part.pictures[i].source, max(eye.size, 128))
-    rows = [(name, [(image(i), *texts[i][0]) for i in which]) for name, which in groups.items()]
-    plots.contact_sheet(rows, workdir / "figures/captions.png")
+    groups = {"most likely": 0, "in between": middle, "least likely": len(order) - count}
+    groups = {name: order[at : at + count] for name, at in groups.items()}
+    image = lambda i: pictures.read(part.pictures[i].source, max(net.eye.size, 128))
+    sheet = [(name, [(image(i), *texts[i][0]) for i in which]) for name, which in groups.items()]
+    plots.contact_sheet(sheet, workdir / "figures/captions.png")
     for name, which in groups.items():
         for i in which[:2]:
             text, logprob = texts[i][0]
@@ -309,32 +281,29 @@ def show(config, workdir, model, eye, params, vocabulary, part: Part, texts):
     if config.inform != "attention":
         return
     for number, i in enumerate(order[np.linspace(0, len(order) - 1, count).astype(int)]):
-        text = vocabulary.encode(texts[i][0][0])
+        text = net.vocabulary.encode(texts[i][0][0])
         if text:
-            maps = attended(model, eye, params, part.views[i], text)
-            plots.attention_over(image(i), vocabulary.pieces(text), maps, workdir / f"figures/attention_{number}.png")
+            maps = net.attended(params, part.views[i], text)
+            path = workdir / f"figures/attention_{number}.png"
+            plots.attention_over(image(i), net.vocabulary.pieces(text), maps, path)
 
 
 class Trained:
-    """The model of a finished run: captions of pictures, given as `pictures.read` takes them or as [n h w 3]."""
+    """The model of a finished run: captions of pictures, given as `pictures.read` takes them."""
 
     def __init__(self, config, workdir):
-        self.vocabulary = words.from_json(train.load_params(workdir)[1]["vocabulary"])
-        self.config, self.eye = config, sight(config)
-        self.model = make(config, self.eye, self.vocabulary)
-        self.params = train.load_params(workdir, begin(config, self.model, self.eye))[0]
+        vocabulary = words.from_json(train.load_params(workdir)[1]["vocabulary"])
+        self.net = Network(config, sight(config), vocabulary)
+        self.params = train.load_params(workdir, self.net.begin())[0]
 
     def __call__(self, images, best=1):
         """Of each picture its `best` captions, best first: (text, log p)."""
-        views = np.stack([pictures.read(image, self.eye.size) for image in images])
-        decode, encode = self.config.decode, self.eye.encode
-        if encode is not None:
-            views = np.concatenate(
-                [encode(filled(part, decode.batch))[: len(part)] for part in cut(views, decode.batch)]
-            )
-        return written(
-            self.config, self.model, self.eye, self.params, self.vocabulary, views, beams=decode.beams, best=best
-        )
+        decode, eye = self.net.config.decode, self.net.eye
+        views = np.stack([pictures.read(image, eye.size) for image in images])
+        if eye.encode is not None:
+            made = [eye.encode(filled(part, decode.batch))[: len(part)] for part in cut(views, decode.batch)]
+            views = np.concatenate(made)
+        return self.net.write(self.params, views, decode.beams, best)
 
 
 def caption(config, workdir):
@@ -343,26 +312,23 @@ def caption(config, workdir):
     images, bad = {}, {}
     for path in pictures.found(config.images):
         try:
-            images[path] = pictures.read(path, 320)
+            images[str(path)] = pictures.read(path, 320)
         except DataError as error:
             print(error, file=sys.stderr)
-            bad[path] = str(error)
-    texts = Trained(config, workdir)(list(images), config.decode.best) if images else []
-    items = [(str(path), images[path], each, "") for path, each in zip(images, texts, strict=True)]
-    items += [(str(path), None, [], why) for path, why in bad.items()]
-    with (workdir / "captions.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("image", "caption", "logprob"))
-        for name, _, texts, _ in items:
-            rows.writerows((name, text, f"{logprob:.3f}") for text, logprob in texts[:1])
-            print(*(f"{name}\t{text}\t{logprob:.2f}" for text, logprob in texts[:1]), sep="\n", end="\n" * bool(texts))
+            bad[str(path)] = str(error)
+    texts = Trained(config, workdir)(list(images.values()), config.decode.best) if images else []
+    save(workdir, images, texts)
+    for name, ((text, logprob), *_) in zip(images, texts, strict=True):
+        print(f"{name}\t{text}\t{logprob:.2f}")
+    items = [(name, image, each, "") for (name, image), each in zip(images.items(), texts, strict=True)]
+    items += [(name, None, [], why) for name, why in bad.items()]
     page = pages.captions_page(items, workdir / "captions.html", title=f"Captions by {workdir.name}")
-    print(f"{sum(bool(texts) for _, _, texts, _ in items)} captions: {page}", file=sys.stderr)
+    print(f"{len(texts)} captions: {page}", file=sys.stderr)
 
 
 def check(config):
     choices = {
-        "mode": ("train", "caption"), "cell": cells.known(), "unit": ("step", "epoch"), "seen": SEEN,
+        "mode": ("train", "caption"), "cell": cells.known(), "unit": ("step", "epoch"), "seen": captions.SEEN,
     }  # fmt: skip
     for key, known in choices.items():
         if config[key] not in known:

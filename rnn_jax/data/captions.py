@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnn_jax.data import fetched, pictures, shapes
+from rnn_jax.data import fetched, packing, pictures, shapes
 from rnn_jax.data.errors import DataError
 from rnn_jax.data.text import read_file
-from rnn_jax.data.words import UNKNOWN, Words
+from rnn_jax.data.words import END, START, UNKNOWN, Words
 
 SOURCES = ("shapes", "flickr8k", "folder", "tfds")
 PARTS = ("train", "valid", "test")
+SEEN = ("right", "none", "shuffled")  # of Batches
 
 
 def defaults():
@@ -218,3 +219,41 @@ def tfds(config):
     where = {name: source for part in parts for name, source, _ in part}
     split = {row[0]: name for name, part in zip(PARTS, parts, strict=True) for row in part}
     return divided(rows, where, split, [])
+
+
+class Batches:
+    """make(i) -> batch i, for `train.generate`: captions of like length (packing.Bucketed), with START first in
+    `inputs` and END last in `target`; and `seen`, the views of their pictures.
+
+    views: [n ...] of n pictures, or [2 n ...] with the mirrored ones behind: then a coin decides each time.
+    seen: right; none, all zeros; or shuffled, each caption with the picture of others.
+    """
+
+    def __init__(
+        self, found: list[Picture], views, vocabulary: Words, batch: int, shapes: int, *, seed=0, seen="right"
+    ):
+        rows = [(i, vocabulary.encode(tokens(text))) for i, picture in enumerate(found) for text in picture.captions]
+        columns = {"inputs": [[START, *text] for _, text in rows], "target": [[*text, END] for _, text in rows]}
+        self.bucketed = packing.Bucketed(columns, batch, shapes, seed)
+        self.count, self.waste = self.bucketed.count, self.bucketed.waste
+        self.views, self.n, self.seed, self.blind = views, len(found), seed, seen == "none"
+        self.picture = np.array([i for i, _ in rows])
+        if seen == "shuffled":
+            self.picture = deranged(len(found))[self.picture]
+
+    def __call__(self, i: int):
+        batch = self.bucketed(i)
+        at = self.picture[batch.pop("items")]
+        if len(self.views) > self.n:
+            at = at + self.n * np.random.default_rng((self.seed, i)).integers(2, size=len(at))
+        views = np.asarray(self.views[at])
+        return batch | {"seen": np.zeros_like(views) if self.blind else views}
+
+
+def deranged(n: int):
+    """An order of n things in which each is another one, drawn alike in every run (Sattolo, 1986)."""
+    order, rng = np.arange(n), np.random.default_rng(0)
+    for i in range(n - 1, 0, -1):
+        j = rng.integers(i)
+        order[[i, j]] = order[[j, i]]
+    return order

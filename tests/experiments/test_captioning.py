@@ -93,7 +93,7 @@ def test_a_run_resumes_and_other_captions_are_refused(trained, capsys, monkeypat
 
 def test_an_order_in_which_each_picture_is_another():
     for n in (2, 3, 50):
-        order = captioning.deranged(n)
+        order = captioning.captions.deranged(n)
         assert sorted(order) == list(range(n)) and (order != np.arange(n)).all()
 
 
