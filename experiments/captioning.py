@@ -14,10 +14,10 @@ same model, each picture's caption from another picture), no_image_bleu4 and no_
 without pictures, config.baseline_steps); ppl, valid_loss, padding_waste, words_per_second, parameters, seconds.
 """
 
+import abc
 import csv
 import math
 import sys
-import zlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ def main(config: Any, workdir):
     print(found.report, flush=True)
     parts = {name: part(config, eye, getattr(found, name), name) for name in ("train", "valid", "test")}
     net = Network(config, eye, found.vocabulary)
-    params, out = run(config, workdir, net, parts)
+    params, out = run(config, workdir, net, batches(config, parts, found.vocabulary))
     views, references = parts["test"].views, [list(map(captions.tokens, p.captions)) for p in parts["test"].pictures]
     texts = net.write(params, views, config.decode.beams)
     out |= judged(texts, references)
@@ -56,7 +56,7 @@ def main(config: Any, workdir):
         blind = config.copy_and_resolve_references()
         blind.steps, blind.seen = config.baseline_steps, "none"
         print("the same without pictures", flush=True)
-        params, _ = run(blind, workdir / "no_image", net, parts)
+        params, _ = run(blind, workdir / "no_image", net, batches(blind, parts, found.vocabulary))
         texts = net.write(params, 0 * views[:1], config.decode.beams) * len(references)
         out |= {f"no_image_{k}": v for k, v in judged(texts, references).items() if k in ("bleu4", "cider_d")}
     return out
@@ -132,7 +132,46 @@ def seen(config, eye: Sight, found: list[captions.Picture], flip=False):
 # ----------------------------------------------------------------------------------------------------------- training
 
 
-class Network:
+class Writer(abc.ABC):
+    """What writes: a `model` with a step, a config, a vocabulary, and where writing begins."""
+
+    config: Any
+    vocabulary: words.Words
+    model: Any
+
+    @abc.abstractmethod
+    def opening(self, params, views) -> tuple[Any, Any]:
+        """(given, carry) of the model's step, after what was seen."""
+
+    def write(self, params, views, beams: int, best=1) -> list[list[tuple[str, float]]]:
+        """Of each view its `best` captions, best first: (text, log p). No unknown word is written."""
+        want, model = self.config.decode, self.model
+
+        def step(given, carry, tokens):
+            carry, logits = model.step(given, carry, tokens)
+            return carry, logits.at[..., words.UNKNOWN].set(jnp.finfo(logits.dtype).min)
+
+        @jax.jit
+        def search(params, views):
+            given, carry = self.opening(params, views)
+            carry, logits = step(given, carry, jnp.full(want.batch, words.START))
+            penalty = decoding.Penalty(want.length_power)
+            return decoding.beam_search(
+                step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
+            )
+
+        out = []
+        for part in cut(views, want.batch):
+            count = len(jax.tree.leaves(part)[0])
+            texts = jax.device_get(search(params, filled(part, want.batch)))
+            text = lambda i, j, texts=texts: (
+                self.vocabulary.decode(texts.tokens[:, j, i]), float(texts.logprobs[j, i])
+            )  # fmt: skip
+            out += [[text(i, j) for j in range(best)] for i in range(count)]
+        return out
+
+
+class Network(Writer):
     """The CNN and the decoder that a config names, as functions of their parameters."""
 
     def __init__(self, config, eye: Sight, vocabulary):
@@ -148,8 +187,8 @@ class Network:
         return {"decoder": self.model.init(jax.random.key(self.config.seed)), "encoder": self.eye.params}
 
     def score(self, params, batch, key=None):
-        """(-sum log p, number of words, penalty of the attention) of a batch; with a key as in training: dropout,
-        smoothing."""
+        """(-sum log p, number of words, config.balance times the penalty of attention) of a batch; with a key as in
+        training: dropout, smoothing."""
         inputs, target = batch["inputs"].T, batch["target"].T
         segments = (jnp.arange(len(inputs))[:, None] < batch["lengths"]).astype(jnp.int32)
         features = self.eye.apply(params["encoder"], batch["seen"])
@@ -158,36 +197,13 @@ class Network:
         penalty = 0.0
         if collect:
             logits, seen = logits
-            penalty = jnp.sum(unbalanced(seen["attention"]) * (batch["lengths"] > 0))
+            penalty = self.config.balance * jnp.sum(unbalanced(seen["attention"]) * (batch["lengths"] > 0))
         nats = cross_entropy(logits, target, 0.0 if key is None else self.config.smoothing)
         return jnp.sum(jnp.where(segments > 0, nats, 0)), jnp.sum(segments), penalty
 
-    def write(self, params, views, beams: int, best=1) -> list[list[tuple[str, float]]]:
-        """Of each view its `best` captions, best first: (text, log p). No unknown word is written."""
-        want, model = self.config.decode, self.model
-
-        def step(given, carry, tokens):
-            carry, logits = model.step(given, carry, tokens)
-            return carry, logits.at[..., words.UNKNOWN].set(jnp.finfo(logits.dtype).min)
-
-        @jax.jit
-        def search(params, views):
-            features = self.eye.apply(params["encoder"], views)
-            given, carry = model.begin(params["decoder"], model.look(features))
-            carry, logits = step(given, carry, jnp.full(len(views), words.START))
-            penalty = decoding.Penalty(want.length_power)
-            return decoding.beam_search(
-                step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
-            )
-
-        out = []
-        for part in cut(views, want.batch):
-            texts = jax.device_get(search(params, filled(part, want.batch)))
-            text = lambda i, j, texts=texts: (
-                self.vocabulary.decode(texts.tokens[:, j, i]), float(texts.logprobs[j, i])
-            )  # fmt: skip
-            out += [[text(i, j) for j in range(best)] for i in range(len(part))]
-        return out
+    def opening(self, params, views):
+        memory = self.model.look(self.eye.apply(params["encoder"], views))
+        return self.model.begin(params["decoder"], memory)
 
     def attended(self, params, view, text: list[int]):
         """The attention over the positions [t p q] with which a caption is written."""
@@ -198,20 +214,23 @@ class Network:
         return np.asarray(weights[..., 0]).reshape(len(text), *features.shape[1:3])
 
 
-def run(config, workdir, net: Network, parts: dict[str, Part]):
-    """(parameters after training, figures of it)."""
+def batches(config, parts: dict[str, Part], vocabulary) -> dict[str, captions.Batches]:
+    sizes = vocabulary, config.data.batch, config.data.shapes
+    made = partial(captions.Batches, seed=config.seed, seen=config.seen)
+    return {name: made(each.pictures, {"seen": each.views}, *sizes) for name, each in parts.items()}
+
+
+def run(config, workdir, net, batches: dict[str, captions.Batches]):
+    """(parameters after training, figures of it). net: begin, score and a vocabulary, as Network has them."""
     params = net.begin()
     size = sum(a.size for a in jax.tree.leaves(params))
-    made = partial(captions.Batches, seed=config.seed, seen=config.seen)
-    sizes = net.vocabulary, config.data.batch, config.data.shapes
-    batches = {name: made(each.pictures, each.views, *sizes) for name, each in parts.items()}
     count, waste = batches["train"].count(), batches["train"].waste()
     print(f"{size:,} parameters, {count} updates an epoch, {waste:.1%} of all positions hold nothing", flush=True)
     config = train.in_steps(config, count)
 
     def loss(params, carry, batch, key):
         nats, tokens, penalty = net.score(params, batch, key)
-        return (nats + config.balance * penalty) / tokens, (carry, {"tokens": tokens})
+        return (nats + penalty) / tokens, (carry, {"tokens": tokens})
 
     held_out = jax.jit(net.score)
 
@@ -219,8 +238,7 @@ def run(config, workdir, net: Network, parts: dict[str, Part]):
         sums = [held_out(params, batches[name](i))[:2] for i in range(batches[name].count())]
         return sum(float(n) for n, _ in sums) / sum(float(n) for _, n in sums)
 
-    meta: dict[str, Any] = {"vocabulary": net.vocabulary.to_json()}
-    meta["text"] = zlib.crc32(repr([p.captions for p in parts["train"].pictures]).encode())
+    meta: dict[str, Any] = {"vocabulary": net.vocabulary.to_json(), "text": batches["train"].crc}
     if any((workdir / "checkpoints").glob("[0-9]*")) and train.load_params(workdir)[1]["text"] != meta["text"]:
         raise train.UserError(f"{workdir} was trained on other captions: put those back, or choose another --workdir")
     result = train.fit(
@@ -239,12 +257,14 @@ def run(config, workdir, net: Network, parts: dict[str, Part]):
 
 
 def cut(views, size: int):
-    return [np.asarray(views[at : at + size]) for at in range(0, len(views), size)]
+    """Pieces of at most so many rows, of an array or a tree of arrays."""
+    rows = len(jax.tree.leaves(views)[0])
+    return [jax.tree.map(lambda a: np.asarray(a[i : i + size]), views) for i in range(0, rows, size)]
 
 
 def filled(part, size: int):
     """With zeros to `size`: one shape is one compilation."""
-    return np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), part.dtype)])
+    return jax.tree.map(lambda a: np.pad(a, ((0, size - len(a)), *[(0, 0)] * (a.ndim - 1))), part)
 
 
 def judged(texts, references) -> dict[str, Any]:

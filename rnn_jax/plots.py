@@ -144,6 +144,20 @@ def attention_over(image, words, maps, path):
     return save(figure, path)
 
 
+def frame_strip(clips, path, most=12):
+    """Frames of clips, a row a clip: (frames [t h w 3], title); at most so many, evenly chosen."""
+    columns = min(most, max(len(frames) for frames, _ in clips))
+    figure, grid = panels(len(clips), columns, height=(8 / columns + 0.35) * len(clips))
+    for (frames, title), row in zip(clips, grid, strict=True):
+        for axes in row:
+            axes.axis("off")
+        chosen = np.linspace(0, len(frames) - 1, min(columns, len(frames))).round().astype(int)
+        for axes, i in zip(row, chosen, strict=False):
+            axes.imshow(frames[i], interpolation="nearest")
+        row[0].set_title(title, loc="left", size=9)
+    return save(figure, path)
+
+
 def spikes(frames, posteriors, symbols, spoken, path, *, seconds, ticks, title=None):
     """What a network trained with CTC hears and writes: log-mel frames [f bands] above, the softmax over the symbols at
     each step, posteriors [t symbols], below (Graves et al., 2006, Fig. 1). symbols: names, the blank's first.

@@ -19,5 +19,5 @@ def get_config():
     config.flip = True
     config.steps, config.baseline_steps = 10, 2
     config.optimizer.rate = 1e-3
-    config.decode.beams, config.decode.length_power = 5, 0.7
+    config.decode.beams, config.decode.length_power = 5, 1.0
     return config

@@ -9,6 +9,7 @@ import io
 import os
 import re
 import unicodedata
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,9 +66,14 @@ def load(config: Any) -> Captioned:
     if config.source not in SOURCES:
         raise DataError(f"config.data.source: no {config.source!r}; there are {', '.join(SOURCES)}")
     parts, told = {"shapes": generated, "flickr8k": flickr8k, "folder": folder, "tfds": tfds}[config.source](config)
+    return collected(config, parts, told)
+
+
+def collected(config, parts, told: list[str], what="picture") -> Captioned:
+    """The parts, with the vocabulary of the training captions and a report. Reads config.source, least and longest."""
     for name, part in zip(PARTS, parts, strict=True):
         if not part:
-            raise DataError("; ".join([f"{config.source}: the {name} part holds no picture with a caption", *told]))
+            raise DataError("; ".join([f"{config.source}: the {name} part holds no {what} with a caption", *told]))
     train, valid, test = parts
     if config.longest:
         train, long = shorter(train, config.longest)
@@ -76,7 +82,7 @@ def load(config: Any) -> Captioned:
         told = [f"train: {long:,} captions of more than {config.longest} words are left out", *told] if long else told
     texts = [tokens(caption) for picture in train for caption in picture.captions]
     vocabulary = Words.of(texts, config.least, " ")
-    line = f"{config.source}: {len(train):,} / {len(valid):,} / {len(test):,} pictures to train, validate and test, "
+    line = f"{config.source}: {len(train):,} / {len(valid):,} / {len(test):,} {what}s to train, validate and test, "
     line += f"{len(texts):,} training captions of {np.mean([len(t.split()) for t in texts]):.1f} words"
     lines = [line, f"a vocabulary of {len(vocabulary):,} words"]
     for name, part in (("valid", valid), ("test", test)):
@@ -130,14 +136,23 @@ def folder(config):
         raise DataError(
             f"config.data.path: {path / 'captions.csv'} does not exist; want image,caption and a line a caption"
         )
-    rows, told = read_csv(files[0])
-    where = {name: path / name for name in {name for name, *_ in rows} if (path / name).is_file()}
+    rows, where, split, told = listed(files[0], lambda name: path / name)
+    mine = [str(file.relative_to(path)) for file in pictures.found(str(path))]
+    return divided([row[:2] for row in rows], where, split, told, [name for name in mine if name not in where])
+
+
+def listed(file: Path, place, what="image"):
+    """(rows, where each picture is, its part, what is wrong) of a file of captions; place: name -> its path.
+
+    Without a column of splits a tenth of the pictures is to validate, a tenth to test, drawn alike in every run."""
+    rows, told = read_csv(file, what)
+    where = {name: place(name) for name in dict.fromkeys(name for name, *_ in rows) if place(name).exists()}
     split: dict[str, str] = {}
     for name, _, part in rows:
         if part not in ("", *PARTS):
-            raise DataError(f"{files[0]}: {name} has the split {part!r}; want one of {', '.join(PARTS)}")
+            raise DataError(f"{file}: {name} has the split {part!r}; want one of {', '.join(PARTS)}")
         if split.setdefault(name, part) != part:
-            raise DataError(f"{files[0]}: {name} has the splits {split[name]!r} and {part!r}; want one of them")
+            raise DataError(f"{file}: {name} has the splits {split[name]!r} and {part!r}; want one of them")
     if any(split.values()):
         split = {name: part for name, part in split.items() if part}
     else:
@@ -145,19 +160,19 @@ def folder(config):
         tenth, order = max(1, len(known) // 10), np.random.default_rng(0).permutation(len(known))
         held = {known[i]: "valid" if at < tenth else "test" for at, i in enumerate(order[: 2 * tenth])}
         split = {name: held.get(name, "train") for name in sorted(split)}
-    mine = [str(file.relative_to(path)) for file in pictures.found(str(path))]
-    return divided([row[:2] for row in rows], where, split, told, [name for name in mine if name not in where])
+    return rows, where, split, told
 
 
-def read_csv(path: Path) -> tuple[list[tuple[str, str, str]], list[str]]:
-    """((image, caption, split or "") of each row, what is wrong): commas in quotes do not divide."""
+def read_csv(path: Path, what="image") -> tuple[list[tuple[str, str, str]], list[str]]:
+    """((image, caption, split or "") of each row, what is wrong): commas in quotes do not divide. what: the name of the
+    first column."""
     table = csv.reader(io.StringIO(read_file(str(path)), newline=""))
     rows, bad = [], []
     try:
         header = [name.strip().lower() for name in next(table, [])]
-        if not {"image", "caption"} <= set(header):
-            raise DataError(f"{path} begins with {','.join(header)[:60]!r}; want the header image,caption")
-        at = [header.index(name) if name in header else -1 for name in ("image", "caption", "split")]
+        if not {what, "caption"} <= set(header):
+            raise DataError(f"{path} begins with {','.join(header)[:60]!r}; want the header {what},caption")
+        at = [header.index(name) if name in header else -1 for name in (what, "caption", "split")]
         line = table.line_num
         for row in table:
             image, caption, part = (
@@ -169,14 +184,21 @@ def read_csv(path: Path) -> tuple[list[tuple[str, str, str]], list[str]]:
                 bad.append(line + 1)
             line = table.line_num
     except csv.Error as error:
-        raise DataError(f"{path}, line {table.line_num}: {error}; want lines image,caption") from error
+        raise DataError(f"{path}, line {table.line_num}: {error}; want lines {what},caption") from error
     if not bad:
         return rows, []
     want = ",".join(header)
     return rows, [f"{path}: {len(bad):,} rows are not {want} in one line, and are left out; the first: line {bad[0]}"]
 
 
-def divided(rows: Iterable[tuple[str, ...]], where: dict[str, Any], split: dict[str, str], told: list[str], bare=()):
+def divided(
+    rows: Iterable[tuple[str, ...]],
+    where: dict[str, Any],
+    split: dict[str, str],
+    told: list[str],
+    bare=(),
+    what="picture",
+):
     """(the three parts, what to tell) of rows (picture, caption), in the order of `split`, the part of each picture.
 
     What lacks a caption, a part or a file (`where` they are) is left out and counted. bare: other pictures without a
@@ -190,13 +212,13 @@ def divided(rows: Iterable[tuple[str, ...]], where: dict[str, Any], split: dict[
         else:
             empty += 1
     lacking = {
-        "pictures do not exist": [name for name in split if name not in where],
-        "pictures have no caption": [*(name for name in split if name in where and name not in written), *bare],
-        "pictures with captions are in no part": [name for name in written if name not in split],
+        "do not exist": [name for name in split if name not in where],
+        "have no caption": [*(name for name in split if name in where and name not in written), *bare],
+        "with captions are in no part": [name for name in written if name not in split],
     }
     told = told + [f"{empty:,} captions are empty, and left out"] * bool(empty)
-    for what, names in lacking.items():
-        told += [f"{len(names):,} {what}, and are left out: {', '.join(sorted(names)[:2])}"] * bool(names)
+    for why, names in lacking.items():
+        told += [f"{len(names):,} {what}s {why}, and are left out: {', '.join(sorted(names)[:2])}"] * bool(names)
     found = [name for name in split if name in where and name in written]
     return [[Picture(n, where[n], written[n]) for n in found if split[n] == part] for part in PARTS], told
 
@@ -223,9 +245,9 @@ def tfds(config):
 
 class Batches:
     """make(i) -> batch i, for `train.generate`: captions of like length (packing.Bucketed), with START first in
-    `inputs` and END last in `target`; and `seen`, the views of their pictures.
+    `inputs` and END last in `target`; and the views of their pictures.
 
-    views: [n ...] of n pictures, or [2 n ...] with the mirrored ones behind: then a coin decides each time.
+    views: dict name -> [n ...] of n pictures, or [2 n ...] with the mirrored ones behind: a coin decides each time.
     seen: right; none, all zeros; or shuffled, each caption with the picture of others.
     """
 
@@ -236,6 +258,7 @@ class Batches:
         columns = {"inputs": [[START, *text] for _, text in rows], "target": [[*text, END] for _, text in rows]}
         self.bucketed = packing.Bucketed(columns, batch, shapes, seed)
         self.count, self.waste = self.bucketed.count, self.bucketed.waste
+        self.crc = zlib.crc32(repr([picture.captions for picture in found]).encode())
         self.views, self.n, self.seed, self.blind = views, len(found), seed, seen == "none"
         self.picture = np.array([i for i, _ in rows])
         if seen == "shuffled":
@@ -244,10 +267,10 @@ class Batches:
     def __call__(self, i: int):
         batch = self.bucketed(i)
         at = self.picture[batch.pop("items")]
-        if len(self.views) > self.n:
+        if len(next(iter(self.views.values()))) > self.n:
             at = at + self.n * np.random.default_rng((self.seed, i)).integers(2, size=len(at))
-        views = np.asarray(self.views[at])
-        return batch | {"seen": np.zeros_like(views) if self.blind else views}
+        views = {name: np.asarray(each[at]) for name, each in self.views.items()}
+        return batch | ({name: np.zeros_like(each) for name, each in views.items()} if self.blind else views)
 
 
 def deranged(n: int):

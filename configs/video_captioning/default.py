@@ -1,0 +1,36 @@
+"""Clips of a thing that moves, and sentences such as "the red circle moves up and then left".
+
+    python -m experiments.video_captioning
+    python -m experiments.video_captioning --config.data.shuffle=True     frames in random order, in training too
+
+Needs no network and no file.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import training
+from rnn_jax.data import clips
+
+
+def get_config() -> Any:
+    config: Any = ConfigDict()
+    config.mode = "train"  # or caption: clips of one's own
+    config.clips = ""  # of mode=caption: GIFs, folders of frames, or a folder of such, with commas between
+    config.seed = 0
+
+    config.encoder = ConfigDict({"widths": (16, 32, 48)})  # of the CNN: channels, halving by halving
+    config.cell = "lstm"  # a name in rnn_jax.cells
+    config.width = 128  # units of each of the two layers
+    config.embed = 64  # of words, and of frames
+    config.dropout = 0.0  # of what each layer reads
+    config.dropout_out = 0.0  # of what the readout sees
+
+    config.data = clips.defaults()
+
+    training.add(config, unit="epoch", steps=10, rate=2e-3)
+
+    config.decode = ConfigDict({"beams": 3, "length_power": 0.0, "longest": 20, "batch": 50})
+    config.samples = 6  # clips in the picture
+    return config

@@ -1,0 +1,12 @@
+"""Moving digits of MNIST: "the digit three moves up and then left"; those of the test part are MNIST's test digits.
+
+RNN_JAX_DATA=<folder> python -m experiments.video_captioning --config=configs/video_captioning/digits.py
+"""
+
+from configs.video_captioning import default
+
+
+def get_config():
+    config = default.get_config()
+    config.data.source = "digits"
+    return config
