@@ -154,7 +154,7 @@ def frame_strip(clips, path, most=12):
         chosen = np.linspace(0, len(frames) - 1, min(columns, len(frames))).round().astype(int)
         for axes, i in zip(row, chosen, strict=False):
             axes.imshow(frames[i], interpolation="nearest")
-        row[0].set_title(title, loc="left", size=9)
+        row[0].text(0, 1.06, title, transform=row[0].transAxes, size=9).set_in_layout(False)
     return save(figure, path)
 
 

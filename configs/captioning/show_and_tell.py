@@ -8,5 +8,5 @@ from configs.captioning import cnn_h0
 
 def get_config():
     config = cnn_h0.get_config()
-    config.see = "first"
+    config.see, config.baseline_steps = "first", 0
     return config

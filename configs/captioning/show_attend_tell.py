@@ -9,4 +9,5 @@ from configs.captioning import cnn_h0
 def get_config():
     config = cnn_h0.get_config()
     config.inform, config.gate, config.balance = "attention", True, 1.0
+    config.steps, config.baseline_steps = 8, 0
     return config

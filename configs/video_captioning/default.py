@@ -20,7 +20,7 @@ def get_config() -> Any:
     config.clips = ""  # of mode=caption: GIFs, folders of frames, or a folder of such, with commas between
     config.seed = 0
 
-    config.encoder = ConfigDict({"widths": (16, 32, 48)})  # of the CNN: channels, halving by halving
+    config.encoder = ConfigDict({"widths": (12, 24, 32)})  # of the CNN: channels, halving by halving
     config.cell = "lstm"  # a name in rnn_jax.cells
     config.width = 128  # units of each of the two layers
     config.embed = 64  # of words, and of frames
@@ -29,7 +29,7 @@ def get_config() -> Any:
 
     config.data = clips.defaults()
 
-    training.add(config, unit="epoch", steps=10, rate=2e-3)
+    training.add(config, unit="epoch", steps=20, rate=4e-3)
 
     config.decode = ConfigDict({"beams": 3, "length_power": 0.0, "longest": 20, "batch": 50})
     config.samples = 6  # clips in the picture
