@@ -1,6 +1,20 @@
 """Flickr8k, the simple form: the mean of a CNN's features sets the first state of an LSTM, which writes the caption.
 
-RNN_JAX_DATA=<folder> python -m experiments.captioning --config=configs/captioning/cnn_h0.py
+    RNN_JAX_DATA=<folder> python -m experiments.captioning --config=configs/captioning/cnn_h0.py
+
+Published with VGG at 224 pixels: BLEU-1 57.9, BLEU-4 16.0 (Karpathy & Fei-Fei, 2015); 63 (Vinyals et al., 2015). Targets
+at 128 pixels with SqueezeNet's features: BLEU-1 57, BLEU-4 16, CIDEr-D 0.40. Measured 2026-11-26, jax 0.10.2, 2 CPU
+cores, other jobs beside it; the test part with its five references, a beam of 5:
+
+                                BLEU-1   BLEU-4 (greedy)   ROUGE-L   CIDEr-D   time
+    cnn_h0                       55.5     16.7 (14.7)       41.2      0.359    12 min
+    show_attend_tell             56.9     17.4 (15.9)       41.5      0.378    23 min
+    cnn_h0, others' pictures              4.5                         0.063
+    without pictures                      6.9                         0.101     3 min
+
+The features of 14,000 pictures (7,000 of them mirrored) take 75 s on one core, once. The validation loss was still
+falling at the end of both. Chosen on the validation part: length_power 1.0 (BLEU-4 there 14.6, 15.7, 16.0, 13.8 for 0,
+0.7, 1.0, 1.4). One dropout mask serves all positions of the features: drawing one for each took two thirds of a step.
 """
 
 from configs.captioning import default

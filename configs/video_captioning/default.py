@@ -29,7 +29,7 @@ def get_config() -> Any:
 
     config.data = clips.defaults()
 
-    training.add(config, unit="epoch", steps=20, rate=4e-3)
+    training.add(config, unit="epoch", steps=25, rate=4e-3)
 
     config.decode = ConfigDict({"beams": 3, "length_power": 0.0, "longest": 20, "batch": 50})
     config.samples = 6  # clips in the picture

@@ -19,7 +19,7 @@ SOURCES = ("shapes", "digits", "folder", "features")
 DIRECTIONS = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 KINDS = ("circle", "square", "triangle")
-SIDE, RADIUS = 32, 4.5  # pixels of a frame, and of a thing
+SIDE, RADIUS = 32, 5.5  # pixels of a frame, and of a thing
 
 
 def defaults():
