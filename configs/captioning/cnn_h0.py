@@ -2,9 +2,9 @@
 
     RNN_JAX_DATA=<folder> python -m experiments.captioning --config=configs/captioning/cnn_h0.py
 
-Published with VGG at 224 pixels: BLEU-1 57.9, BLEU-4 16.0 (Karpathy & Fei-Fei, 2015); 63 (Vinyals et al., 2015). Targets
-at 128 pixels with SqueezeNet's features: BLEU-1 57, BLEU-4 16, CIDEr-D 0.40. Measured 2026-11-26, jax 0.10.2, 2 CPU
-cores, other jobs beside it; the test part with its five references, a beam of 5:
+Published with VGG at 224 pixels: BLEU-1 57.9, BLEU-4 16.0 (Karpathy & Fei-Fei, 2015); 63 (Vinyals et al., 2015). At 128
+pixels with SqueezeNet's features the targets are BLEU-1 57, BLEU-4 16, CIDEr-D 0.40. Measured 2026-11-26, jax 0.10.2, 2
+CPU cores, other jobs beside it; the test part with its five references, a beam of 5:
 
                                 BLEU-1   BLEU-4 (greedy)   ROUGE-L   CIDEr-D   time
     cnn_h0                       55.5     16.7 (14.7)       41.2      0.359    12 min
