@@ -173,8 +173,9 @@ def report(config, workdir, model, params, found):
         print(f"\n  source     {found.test[i][0]}\n  reference  {references[i]}\n  beam       {hypotheses[i]}")
     for number, i in enumerate(map(int, shown[:4]) if config.inform == "attention" else ()):
         target = [*words.until_end(beam[i][0]), words.END]
+        read = found.source.cut(found.test[i][0])[:: -1 if config.data.reverse_source else 1]
         plots.attention(
-            attended(model, params, sources[i], target), found.source.pieces(sources[i]), found.target.pieces(target),
+            attended(model, params, sources[i], target), [*read, words.SPECIAL[words.END]], found.target.pieces(target),
             workdir / f"figures/attention_{number}.png",
         )  # fmt: skip
     return out

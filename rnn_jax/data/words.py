@@ -25,7 +25,8 @@ class Words:
 
     @classmethod
     def of(cls, sentences, least=1, between=" ") -> "Words":
-        counts = collections.Counter(word for line in sentences for word in (line.split() if between else line))
+        split = cls((), between).cut
+        counts = collections.Counter(word for line in sentences for word in split(line))
         kept = [word for word, n in counts.items() if n >= least and word not in SPECIAL]
         return cls((*SPECIAL, *sorted(kept, key=lambda word: (-counts[word], word))), between)
 
@@ -36,9 +37,13 @@ class Words:
     def _index(self):
         return {word: i for i, word in enumerate(self.symbols)}
 
+    def cut(self, sentence: str) -> list[str]:
+        """The words, unseen ones too."""
+        return sentence.split() if self.between else list(sentence)
+
     def encode(self, sentence: str) -> list[int]:
         """Unseen words become UNKNOWN."""
-        return [self._index.get(word, UNKNOWN) for word in (sentence.split() if self.between else sentence)]
+        return [self._index.get(word, UNKNOWN) for word in self.cut(sentence)]
 
     def decode(self, indices) -> str:
         """Up to the first END; PAD and START are left out."""
@@ -78,6 +83,9 @@ class Subwords:
 
     def __len__(self):
         return self._tokenizer.get_vocab_size()
+
+    def cut(self, sentence: str) -> list[str]:
+        return self._tokenizer.encode(sentence).tokens
 
     def encode(self, sentence: str) -> list[int]:
         return self._tokenizer.encode(sentence).ids

@@ -36,3 +36,11 @@ def test_what_is_no_vocabulary_is_refused():
     for text in ("{}", "no", '{"kind": "letters"}'):
         with pytest.raises(DataError, match="not a saved vocabulary"):
             words.from_json(text)
+
+
+def test_the_pieces_of_a_sentence_are_as_many_as_its_numbers():
+    text = "a man sleeping zzz"
+    known = ["a man sleeping"]
+    for vocabulary in (Words.of(known), Words.of(known, 1, ""), Subwords.of(known, 40)):
+        assert len(vocabulary.cut(text)) == len(vocabulary.encode(text))
+    assert Words.of(["a man"]).cut(text)[-1] == "zzz"  # an unseen word too
