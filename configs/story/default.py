@@ -1,0 +1,47 @@
+"""Stories of pictures of coloured shapes, from a corpus that is made up: three small models, one after the other.
+
+    python -m experiments.story
+
+Needs no network and no file.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import training
+
+
+def get_config() -> Any:
+    config: Any = ConfigDict()
+    config.mode = "train"  # or tell: stories of one's own pictures
+    config.images = ""  # of mode=tell: files and folders, with commas between
+    config.seed = 0
+
+    config.captions = ""  # workdir of a finished run of experiments.captioning; "": its default is trained, shortly
+    config.caption_steps, config.caption_sizes = 6, (8000, 200, 200)
+    config.best = 3  # captions whose codes are averaged
+    config.pictures = 200  # of the test part
+
+    config.cell = "gru"  # a name in rnn_jax.cells
+    config.width = 128  # units of the encoder in each direction, and of the decoders
+    config.embed = 64
+    config.dropout_out = 0.0  # of what the readouts see
+    config.lost = 0.3  # share of words that a decoder does not see in training
+    config.noise = 0.1  # of the codes that the story decoder learns from, over their size
+
+    config.data = ConfigDict(
+        {
+            "text": "",  # a file to cut passages from; "": a corpus that is made up
+            "size": 6000,  # passages of it
+            "least": 1,  # how often a word must occur
+            "longest": 30,  # words of a passage
+            "batch": 64,
+            "shapes": 3,  # lengths that texts are padded to
+        }
+    )
+    training.add(config, unit="epoch", steps=10, rate=3e-3)
+
+    config.decode = ConfigDict({"beams": 3, "length_power": 0.7, "longest": 32, "batch": 50})
+    config.samples = 5
+    return config
