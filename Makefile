@@ -10,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/python -m experiments.char_lm
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -m slow

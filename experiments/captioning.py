@@ -143,27 +143,29 @@ class Writer(abc.ABC):
     def opening(self, params, views) -> tuple[Any, Any]:
         """(given, carry) of the model's step, after what was seen."""
 
-    def write(self, params, views, beams: int, best=1) -> list[list[tuple[str, float]]]:
-        """Of each view its `best` captions, best first: (text, log p). No unknown word is written."""
-        want, model = self.config.decode, self.model
+    @partial(jax.jit, static_argnums=(0, 3, 4))
+    def search(self, params, views, beams: int, best: int):
+        """decoding.Decoded of config.decode.batch views; no unknown word is written. Compiled once a writer."""
+        want = self.config.decode
 
         def step(given, carry, tokens):
-            carry, logits = model.step(given, carry, tokens)
+            carry, logits = self.model.step(given, carry, tokens)
             return carry, logits.at[..., words.UNKNOWN].set(jnp.finfo(logits.dtype).min)
 
-        @jax.jit
-        def search(params, views):
-            given, carry = self.opening(params, views)
-            carry, logits = step(given, carry, jnp.full(want.batch, words.START))
-            penalty = decoding.Penalty(want.length_power)
-            return decoding.beam_search(
-                step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
-            )
+        given, carry = self.opening(params, views)
+        carry, logits = step(given, carry, jnp.full(want.batch, words.START))
+        penalty = decoding.Penalty(want.length_power)
+        return decoding.beam_search(
+            step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
+        )
 
+    def write(self, params, views, beams: int, best=1) -> list[list[tuple[str, float]]]:
+        """Of each view its `best` captions, best first: (text, log p)."""
+        size = self.config.decode.batch
         out = []
-        for part in cut(views, want.batch):
+        for part in cut(views, size):
             count = len(jax.tree.leaves(part)[0])
-            texts = jax.device_get(search(params, filled(part, want.batch)))
+            texts = jax.device_get(self.search(params, filled(part, size), beams, best))
             text = lambda i, j, texts=texts: (
                 self.vocabulary.decode(texts.tokens[:, j, i]), float(texts.logprobs[j, i])
             )  # fmt: skip
