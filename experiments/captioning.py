@@ -369,7 +369,11 @@ def check(config):
         raise ValueError(
             f"config.balance={config.balance} is a penalty of attention: set config.inform=attention, or 0"
         )
-    if config.mode == "caption" and not pictures.found(config.images):
+    if config.mode == "train":
+        sight(config)
+        if config.data.source in ("flickr8k", "folder"):
+            captions.load(config.data)
+    elif not pictures.found(config.images):
         raise ValueError(f"config.images={config.images!r}: name pictures, or folders of them, with commas between")
 
 

@@ -150,7 +150,10 @@ def check(config):
     for key, value in counts.items():
         if value < 1:
             raise ValueError(f"config.{key}={value}: want at least 1")
-    if config.mode == "caption" and not config.clips:
+    if config.mode == "train":
+        if config.data.source in ("folder", "features"):
+            clips.load(config.data)
+    elif not config.clips:
         raise ValueError("config.clips='': name GIFs or folders of frames, with commas between")
 
 

@@ -3,7 +3,7 @@
     RNN_JAX_DATA=<folder> python -m experiments.story --config=configs/story/flickr8k.py \
         --config.captions=runs/captioning/cnn_h0 --config.data.text=<folder>/tinyshakespeare/input.txt
 
-Needs a finished run of configs/captioning/cnn_h0.py.
+Needs a finished run of configs/captioning/cnn_h0.py. Not yet run.
 """
 
 from configs.story import default

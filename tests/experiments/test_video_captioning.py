@@ -78,6 +78,7 @@ def test_directions_are_compared_one_by_one():
     [
         ({"cell": "elman"}, "config.cell=elman: want one of "),
         ({"decode.beams": 0}, "config.decode.beams=0: want at least 1"),
+        ({"data.source": "folder", "data.path": "nowhere"}, "nowhere/captions.csv does not exist; want clip,caption"),
     ],
 )
 def test_a_wrong_call_is_one_line(tmp_path, capsys, changed, message):
