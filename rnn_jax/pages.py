@@ -7,13 +7,17 @@ from pathlib import Path
 
 STYLE = """
 :root { color-scheme: light dark; }
-body { font: 16px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
-main { margin-top: 1.5rem; display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+body {
+  font: 16px/1.4 system-ui, sans-serif; overflow-wrap: anywhere; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
+}
+main {
+  margin-top: 1.5rem; display: grid; gap: 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr));
+}
 figure { margin: 0; }
-img { width: 100%; aspect-ratio: 1; border-radius: 6px; display: block; }
+img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 6px; display: block; }
 p { margin: .4rem 0 0; }
-small { opacity: .65; overflow-wrap: anywhere; }
-ul { overflow-wrap: anywhere; }
+small { opacity: .65; }
 """
 
 

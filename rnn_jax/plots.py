@@ -107,19 +107,43 @@ def attention(weights, source, target, path):
     return save(figure, path)
 
 
-def contact_sheet(groups, path):
-    """Photographs with their captions below: groups of (name, list of (image [h w 3], text, log p)), a row a group."""
-    columns = max(len(each) for _, each in groups)
-    figure, grid = panels(len(groups), columns, height=(8 / columns + 0.75) * len(groups))
-    for axes in grid.flat:
-        axes.axis("off")
-    for (name, each), row in zip(groups, grid, strict=True):
-        for i, ((image, text, logprob), axes) in enumerate(zip(each, row, strict=False)):
-            axes.imshow(image, interpolation="lanczos")
-            shown = textwrap.fill(text or "(nothing)", 116 // columns)
-            axes.text(0.5, -0.03, f"{shown}\n{logprob:.2f}", transform=axes.transAxes, ha="center", va="top", size=7.5)
-            if not i:
-                axes.set_title(f"{name} (log p)", loc="left", size=9, weight="bold")
+def contact_sheet(groups, path, columns=4):
+    """Photographs with their captions below: groups of (name, list of (image [h w 3], text, log p)), so many a row."""
+    rows = []
+    for name, each in groups:
+        below = [f"{_wrapped(text or '(nothing)', 116 // columns)}\n{logprob:.2f}" for _, text, logprob in each]
+        shown = [(image, text) for (image, *_), text in zip(each, below, strict=True)]
+        rows += [("" if i else f"{name} (log p)", shown[i : i + columns]) for i in range(0, len(shown), columns)]
+    return _gallery(rows, columns, path, "lanczos", weight="bold")
+
+
+def _wrapped(text, width):
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+
+
+def _gallery(rows, columns, path, interpolation, **heading):
+    """Rows of (text above, list of (image, text below)), each as high as its lines and its tallest image ask for."""
+    from matplotlib.figure import Figure
+
+    width, gap, line = 8, 0.07, 0.15  # inches
+    side = (width - gap) / columns - gap
+    tall = lambda image: side * image.shape[0] / image.shape[1]
+    high = lambda text: line * len(text.splitlines())
+    heights = [(high(above), max(tall(i) for i, _ in each), max(high(t) for _, t in each)) for above, each in rows]
+    height = sum(map(sum, heights)) + 4 * gap * len(rows)
+    figure, y = Figure(figsize=(width, height), dpi=150), height
+    for (above, each), (head, body, foot) in zip(rows, heights, strict=True):
+        y -= gap
+        figure.text(gap / width, y / height, above, va="top", size=9, parse_math=False, **heading)
+        y -= head + gap
+        for i, (image, below) in enumerate(each):
+            x, bottom = gap + i * (side + gap), y - tall(image)
+            axes = figure.add_axes((x / width, bottom / height, side / width, tall(image) / height))
+            axes.imshow(image, interpolation=interpolation, aspect="auto")
+            axes.axis("off")
+            at = (x + side / 2) / width, (bottom - gap / 2) / height
+            figure.text(*at, below, ha="center", va="top", size=7.5, parse_math=False)
+        y -= body + foot + 2 * gap
     return save(figure, path)
 
 
@@ -128,8 +152,8 @@ def attention_over(image, words, maps, path):
     Fig. 3): bright where the weight is large."""
     columns = 5
     rows = -(-(len(words) + 1) // columns)
-    figure, grid = panels(rows, columns, height=1.85 * rows)
     side = image.shape[:2]
+    figure, grid = panels(rows, columns, height=(8 / columns * side[0] / side[1] + 0.25) * rows)
     for axes in grid.flat:
         axes.axis("off")
     grid.flat[0].imshow(image, interpolation="lanczos")
@@ -140,22 +164,18 @@ def attention_over(image, words, maps, path):
             weights, cmap="inferno", alpha=0.6, interpolation="bicubic", vmin=0, vmax=max(weights.max(), 1e-6),
             extent=(-0.5, side[1] - 0.5, side[0] - 0.5, -0.5),
         )  # fmt: skip
-        axes.set_title(word, size=10)
+        axes.set_title(word, size=10, parse_math=False)
     return save(figure, path)
 
 
 def frame_strip(clips, path, most=12):
     """Frames of clips, a row a clip: (frames [t h w 3], title); at most so many, evenly chosen."""
-    columns = min(most, max(len(frames) for frames, _ in clips))
-    figure, grid = panels(len(clips), columns, height=(8 / columns + 0.35) * len(clips))
-    for (frames, title), row in zip(clips, grid, strict=True):
-        for axes in row:
-            axes.axis("off")
+    columns = min(most, max(6, *(len(frames) for frames, _ in clips)))
+    rows = []
+    for frames, title in clips:
         chosen = np.linspace(0, len(frames) - 1, min(columns, len(frames))).round().astype(int)
-        for axes, i in zip(row, chosen, strict=False):
-            axes.imshow(frames[i], interpolation="nearest")
-        row[0].text(0, 1.06, title, transform=row[0].transAxes, size=9).set_in_layout(False)
-    return save(figure, path)
+        rows.append((_wrapped(title, 100), [(frames[i], "") for i in chosen]))
+    return _gallery(rows, columns, path, "nearest")
 
 
 def spikes(frames, posteriors, symbols, spoken, path, *, seconds, ticks, title=None):
