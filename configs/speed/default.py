@@ -35,14 +35,16 @@ with JAX_NUM_CPU_DEVICES=2 before the command, one device a core and the batch c
 
 Matrix products reached 217 GFLOP/s; the LSTM's share of it 0.65 at 64x256x256x512 and 0.72 at 16x1024x768x768.
 LSTM in bfloat16, ours in ms, torch, flax, reference: 20x200x6x50 59, 0.24, 1.22, 1.29; 32x100x64x128 74, 0.17, 1.15,
-1.17; 50x50x128x128 48, 0.26, 1.17, 1.21. Why ours is slower than in float32 was not looked into. (1x4096x64x128 in bfloat16 took more than 4 minutes and was stopped.)
+1.17; 50x50x128x128 48, 0.26, 1.17, 1.21. Why ours is slower than in float32 was not looked into. (1x4096x64x128 in
+bfloat16 took more than 4 minutes and was stopped.)
 Without a gradient "reference" takes 0.93 to 2.3 of the time of "auto", haiku's LSTM 0.84 at 50x50x128x128.
 
 Missed: torch's LSTM at the four shapes below 1 (not proved why: XLA seems to lay out the right operand of every product
 anew, a weight that torch could lay out once for all steps);
 torch 1.5 for GRU and tanh at the two large shapes, and flax 1.3 for the LSTM at 50x50 and 64x256, the GRU at 20x200,
 32x100 and 64x256, tanh at 64x256. On a busy host, perhaps
-another machine (its products reached 130 to 150 GFLOP/s), torch over ours was 1.16, 1.00, 1.01, 1.32, 1.12, 0.98 for the LSTM on 2026-11-25. A product of few rows is sooner done with the large weight on the left: so it
+another machine (its products reached 130 to 150 GFLOP/s), torch over ours was 1.16, 1.00, 1.01, 1.32, 1.12, 0.98 for
+the LSTM on 2026-11-25. A product of few rows is sooner done with the large weight on the left: so it
 is multiplied as columns (rnn_jax/methods/deferred/layout.py).
 
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
