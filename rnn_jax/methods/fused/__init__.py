@@ -11,8 +11,10 @@ What may run in parallel is read from the equations: an axis that all of them ma
 the heads of block-diagonal weights, or the units of an element-wise cell, is cut into blocks, a program each. A step
 that mixes its rows runs as one program: slower, and as right.
 
-Not run on a GPU yet: the tests interpret the kernel, and lower it for one. Compiled for an H100 (by the compiler of JAX
-0.7.2, without the device), it keeps the weights in shared memory throughout the loop.
+The tests interpret the kernel, and lower it for a GPU. On an H100 `heads_lstm` ran, forward and backward, in 5.3 ms
+at 16x1024x768x768 in bfloat16, where "deferred" took 24.2 (configs/speed/gpu.py); its values were not compared there.
+Compiled for an H100 (by the compiler of JAX 0.7.2, without the device), it keeps the weights in shared memory
+throughout the loop.
 """
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs are not in JAX's annotations)
