@@ -24,8 +24,8 @@ The LSTM by "deferred" alone in a process, median of 15, bfloat16 and float32: 2
 XLA_FLAGS=--xla_gpu_enable_while_loop_double_buffering=true 22.5 and 26.1; with the loop in a command buffer
 (--xla_gpu_enable_command_buffer=...,WHILE) 39.2 and 41.7: slower.
 By the calls of rnn_jax.benchmarks, not by the command above, which was not run. torch warned that it compacts its
-weights at every call, so its times are too long. "cudnn" refused cells.lstm on jax 0.11.2, whose step it did not
-recognise: not measured, why is not known yet. Newton's gradient was not timed.
+weights at every call, so its times are too long. "cudnn" refused cells.lstm, since its
+arguments lay on a mesh; it no longer does, and was not measured since. Newton's gradient was not timed.
 """
 
 from configs.speed import default

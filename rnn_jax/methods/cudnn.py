@@ -69,12 +69,14 @@ def _demand_lstm(body: Body, carry, xs, active):
     if len(carry) != 2 or not xs or any(a.ndim != k or a.dtype != jnp.float32 for a, k in ((carry[0], 2), (xs[0], 3))):
         raise refuse
     (b, d), n = carry[0].shape, xs[0].shape[-1]
-    cell = lstm()
-    kind = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)
-    params = {"b": kind(4 * d), "wh": kind(d, 4 * d), "wx": kind(n, 4 * d)}
-    mask = None if active is None else jax.ShapeDtypeStruct((b,), bool)
-    state = kind(b, d), kind(b, d)
-    standard = trace(cell.step, params, state, kind(b, n), taps={}, collect=[], active=mask, reset=None).body
+    kind = lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding)
+    types = [kind(v.aval) for v in body.jaxpr.invars]  # as traced: they also tell the mesh that the arguments lie on
+    shapes = [(4 * d,), (d, 4 * d), (n, 4 * d), (b, d), (b, d), (b, n), *([(b,)] if active is not None else [])]
+    if [a.shape for a in types] != shapes:
+        raise refuse
+    params, state = dict(zip(("b", "wh", "wx"), types, strict=False)), tuple(types[3:5])
+    mask = None if active is None else types[6]
+    standard = trace(lstm().step, params, state, types[5], taps={}, collect=[], active=mask, reset=None).body
     plain = lambda body: flatten(core.ClosedJaxpr(body.jaxpr, []), keep_names=False)[0]
     if not same(plain(body), plain(standard)):
         raise refuse

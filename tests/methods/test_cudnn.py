@@ -106,3 +106,14 @@ def test_without_a_gpu():
 def test_on_a_gpu():
     step, *args = problem()
     np.testing.assert_allclose(scan(step, *args, method="cudnn")[1], scan(step, *args)[1], rtol=1e-3, atol=1e-4)
+
+
+def test_arguments_on_a_mesh(monkeypatch):
+    """Where they lie is no part of the step: it is the standard LSTM all the same."""
+    monkeypatch.setattr(cudnn, "available", lambda: False)
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    place = lambda a: jax.device_put(a, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    cell = cells.lstm()
+    params, xs = jax.tree.map(place, (cell.init(jax.random.key(0), 3, 4), jnp.zeros((5, 2, 3))))
+    with pytest.raises(ValueError, match="needs an NVIDIA GPU"):
+        jax.jit(lambda p, xs: scan(cell.step, p, cell.carry(2, 4), xs, method="cudnn"))(params, xs)
