@@ -23,8 +23,8 @@ Measured 2026-11-26 on one H100 (jax 0.11.2, torch 2.11 with CUDA 13), forward a
 The LSTM by "deferred" alone in a process, median of 15, bfloat16 and float32: 24.5 and 27.8; with
 XLA_FLAGS=--xla_gpu_enable_while_loop_double_buffering=true 22.5 and 26.1; with the loop in a command buffer
 (--xla_gpu_enable_command_buffer=...,WHILE) 39.2 and 41.7: slower.
-By the calls of rnn_jax.benchmarks, not by the command above, which was not run. torch warned that it compacts its
-weights at every call, so its times are too long. "cudnn" refused cells.lstm, since its
+By the calls of rnn_jax.benchmarks, not by the command above, which was not run. In bfloat16 torch
+warned that it compacts its weights at every call: that time may be too long. "cudnn" refused cells.lstm, since its
 arguments lay on a mesh; it no longer does, and was not measured since. Newton's gradient was not timed.
 """
 

@@ -72,7 +72,7 @@ def _demand_lstm(body: Body, carry, xs, active):
     kind = lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding)
     types = [kind(v.aval) for v in body.jaxpr.invars]  # as traced: they also tell the mesh that the arguments lie on
     shapes = [(4 * d,), (d, 4 * d), (n, 4 * d), (b, d), (b, d), (b, n), *([(b,)] if active is not None else [])]
-    if [a.shape for a in types] != shapes:
+    if [a.shape for a in types] != shapes or any(a.dtype != jnp.float32 for a in types[:6]):
         raise refuse
     params, state = dict(zip(("b", "wh", "wx"), types, strict=False)), tuple(types[3:5])
     mask = None if active is None else types[6]

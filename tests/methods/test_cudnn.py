@@ -108,6 +108,13 @@ def test_on_a_gpu():
     np.testing.assert_allclose(scan(step, *args, method="cudnn")[1], scan(step, *args)[1], rtol=1e-3, atol=1e-4)
 
 
+def test_weights_of_another_precision_are_refused():
+    step, params, carry, xs = problem()
+    halves = jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)
+    with pytest.raises(ValueError, match="takes the step of"):
+        scan(step, halves, carry, xs, method="cudnn")
+
+
 def test_arguments_on_a_mesh(monkeypatch):
     """Where they lie is no part of the step: it is the standard LSTM all the same."""
     monkeypatch.setattr(cudnn, "available", lambda: False)
