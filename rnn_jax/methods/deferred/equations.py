@@ -3,11 +3,14 @@
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
+import functools
+
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
-from rnn_jax.methods.deferred.placement import BILINEAR, ONCE, variables
+from rnn_jax.methods.deferred.placement import BILINEAR, ELEMENTWISE, ONCE, variables
 
 
 def apply(eqn, args):
@@ -21,7 +24,33 @@ _EMPTY = jax.make_jaxpr(lambda: ())().jaxpr
 
 
 def evaluate(eqn, env):
+    if eqn.primitive.name == "broadcast_in_dim" and variables(eqn.invars) and half(eqn.outvars[0].aval.dtype):
+        env[eqn.outvars[0]] = spread(env[eqn.invars[0]], eqn.params["shape"], eqn.params["broadcast_dimensions"])
+        return
     env.update(zip(eqn.outvars, apply(eqn, [env[v] for v in dict.fromkeys(variables(eqn.invars))]), strict=True))
+
+
+def half(dtype):
+    return dtype in (jnp.bfloat16, jnp.float16)
+
+
+def spread(a, shape, dims):
+    """lax.broadcast_in_dim, whose gradient is summed in float32: that of a bias in half precision has a term for each t
+    and b, and eight bits would lose the small ones."""
+    return _spread(a, shape, dims, a.shape)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _spread(a, shape, dims, small):
+    return lax.broadcast_in_dim(a, shape, dims)
+
+
+def _gathered(shape, dims, small, _, d):
+    axes = [i for i, n in enumerate(shape) if i not in dims or small[dims.index(i)] != n]
+    return (jnp.sum(d, axes, dtype=jnp.float32).reshape(small).astype(d.dtype),)
+
+
+_spread.defvjp(lambda a, *how: (_spread(a, *how), None), _gathered)
 
 
 def one_device():
@@ -59,6 +88,14 @@ def evaluate_stacked(eqn, env, where):
         env[eqn.outvars[0]] = out
         return
     invars = list(dict.fromkeys(variables(eqn.invars)))
-    axes = [0 if where[v] > ONCE else None for v in invars]
-    outs = jax.vmap(lambda *a: apply(eqn, a), in_axes=axes)(*(env[v] for v in invars))
+    length = next(len(env[v]) for v in invars if where[v] > ONCE)
+    spreads = {v for v in invars if where[v] == ONCE and half(v.aval.dtype) and eqn.primitive.name in ELEMENTWISE}
+    values = [over_time(env[v], length) if v in spreads else env[v] for v in invars]
+    axes = [0 if where[v] > ONCE or v in spreads else None for v in invars]
+    outs = jax.vmap(lambda *a: apply(eqn, a), in_axes=axes)(*values)
     env.update(zip(eqn.outvars, outs, strict=True))
+
+
+def over_time(a, length: int):
+    """A value that is the same at all t, [t ...]."""
+    return spread(a, (length, *a.shape), tuple(range(1, a.ndim + 1)))

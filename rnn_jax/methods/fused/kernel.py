@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from rnn_jax.methods.deferred.equations import apply
+from rnn_jax.methods.deferred.equations import apply, half
 from rnn_jax.methods.deferred.placement import variables
 from rnn_jax.methods.fused.axes import ELEMENTWISE, Axes, called
 
@@ -40,7 +40,11 @@ class Kernel:
     def __call__(self, consts, carry, xs, length: int, reverse: bool):
         """consts, carry, xs [t ...] -> (carry, ys [t ...])."""
         from jax.experimental import pallas as pl
-        from jax.experimental.pallas import triton
+
+        try:
+            from jax.experimental.pallas import triton
+        except ImportError as e:
+            raise refusal("this version of JAX has no Pallas for Triton") from e
 
         inputs = [(v, (length,) if i >= self.then else ()) for i, v in enumerate(self.jaxpr.invars)]
         outputs = [(v, (length,) if i >= self.n_carry else ()) for i, v in enumerate(self.jaxpr.outvars)]
@@ -146,10 +150,6 @@ class Kernel:
 
 def pad(a, shape):
     return jnp.pad(a, [(0, n - m) for n, m in zip(shape, a.shape, strict=True)]) if a.shape != shape else a
-
-
-def half(dtype):
-    return dtype in (jnp.bfloat16, jnp.float16)
 
 
 def elementwise(eqn, values):
