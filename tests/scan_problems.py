@@ -1,5 +1,7 @@
 """Problems for `rnn_jax.scan` and its methods: cells, masks, and how to compare outputs and gradients."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,3 +61,11 @@ def gradients(step, params, carry, xs, **kwargs):
     run = lambda *args: scan(step, *args, **kwargs)
     both = lambda *args: (run(*args), jax.grad(lambda *args: scalar(run(*args)), (0, 1, 2))(*args))
     return jax.jit(both)(params, carry, xs)  # one program is sooner compiled than its parts
+
+
+def as_if_on_a_gpu():
+    """Newer versions of JAX ask which GPU a kernel is lowered for."""
+    if jax.__version_info__ < (0, 11):
+        return contextlib.nullcontext()
+    device = jax.sharding.AbstractDevice(device_kind="NVIDIA H100 80GB HBM3", num_cores=132, platform="gpu")
+    return jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), (), abstract_device=device))

@@ -70,6 +70,15 @@ def make(plan: Plan, length: int, reverse: bool):
     return loop
 
 
+def is_cheap(plan: Plan) -> bool:
+    """Whether it takes this step, and needs no products of whole matrices."""
+    try:
+        demand_parallel(plan, "associative")
+        return structure(plan)
+    except ValueError:
+        return False
+
+
 def structure(plan: Plan) -> bool:
     """Whether the new carry depends on each unit of the old one alone. Raises where it is not linear in it."""
     body = plan.body

@@ -6,7 +6,11 @@
     cpu        one device, and what a gradient keeps of all     "deferred"           "chunked"
                steps does not fit the caches (36 MiB)
     cpu        all others, linear ones too                      "deferred"           "deferred"
-    gpu, tpu   all: nothing was measured on one yet             "deferred"           "deferred"
+    gpu        linear in a carry whose units are apart          "associative"        "associative"
+    gpu        the kernel takes it (weights fit the chip), no   "fused"              "fused"
+               float64, one device of compute capability >= 9.0
+    gpu        all others, 4 steps an iteration                 "deferred"           "deferred"
+    tpu        all: nothing was measured on one yet             "deferred"           "deferred"
 
 Measured 2026-11-23, jax 0.10.2, 2 CPU cores, float32, b x t x n x d, without a gradient: "hoisted" took 0.48 and 0.68
 of the time of "deferred" for the LSTM at 20x200x6x50 and 32x100x64x128 (XLA does not vectorise four gates that are each
@@ -17,6 +21,11 @@ not; "chunked" takes 0.6 to 0.9 of the time of "deferred" there (LSTM and GRU at
 256x50x64x64, 1x4096x64x128, 16x1024x768x768), and 1.0 to 1.1 where it does. "associative" took 1.1 to 3.4 times as
 long as "deferred" for min_gru and lru from t = 200 to 65,536 and b from 1 to 64: a CPU has no parallel units to spend
 on it.
+
+Measured 2026-11-27 on an H100, jax 0.11.2, float32, with a gradient (configs/speed/gpu_methods.py): "associative" took
+0.003 to 0.31 of the time of "deferred" for min_gru and lru, and 0.13 to 0.9 of that of "fused"; "fused" 0.20 to 0.31 of
+that of "deferred" for LSTM and GRU at 32x100x64x64 and 1x4096x64x64 and LSTM heads of 64 at 16x1024x768x768 (0.21 in
+bfloat16); "cudnn" 1.3 to 1.9 times as long as "deferred", which then ran one step an iteration.
 """
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 # (the types of jaxprs are not in JAX's annotations)
@@ -24,14 +33,19 @@ on it.
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from rnn_jax.methods import deferred, hoisted
+from rnn_jax.methods.associative import Associative, is_cheap
 from rnn_jax.methods.chunked import Chunked, fitting, kept
+from rnn_jax.methods.deferred.loop import UNROLL
 from rnn_jax.methods.deferred.placement import BILINEAR, ONCE, Sum, make_plan, size
+from rnn_jax.methods.fused import Fused
 from rnn_jax.tracing import Body
 
 SMALL_WEIGHTS, LARGE_STACK, MANY_GATES = 2 * 2**20, 16 * 2**20, 4  # bytes, bytes
 LARGE_KEPT = 36 * 2**20  # bytes
+HOPPER, KERNEL = (9, 0), Fused(interpret=False)
 
 
 class Choice(NamedTuple):
@@ -46,6 +60,8 @@ class Choice(NamedTuple):
 def pick(body: Body, length: int, platform: str | None = None) -> Choice:
     """What "auto" means for this step and length. platform: of jax.default_backend() where None."""
     platform = platform or jax.default_backend()
+    if platform == "gpu":
+        return on_gpu(body, length)
     if platform != "cpu":
         return Choice("deferred", "deferred", f"one product per weight gradient (not measured on a {platform} yet)")
     plan = make_plan(body, length)
@@ -67,9 +83,28 @@ def pick(body: Body, length: int, platform: str | None = None) -> Choice:
     return Choice("hoisted", gradient, f"{why}; without one, inputs step by step: {reason}", chunk)
 
 
+def on_gpu(body: Body, length: int) -> Choice:
+    if is_cheap(make_plan(body, length)):
+        return Choice("associative", "associative", "the step is linear in its carry: all steps in parallel")
+    why = f"one product per weight gradient, and {UNROLL['gpu']} steps in each iteration of the loop"
+    double = any(v.aval.dtype == jnp.float64 for v in body.jaxpr.invars)
+    if jax.device_count() == 1 and capability() >= HOPPER and not double:
+        if not (refusal := KERNEL.refuses(body)):
+            return Choice("fused", "fused", "the whole loop is one kernel")
+        why += f" ({refusal.split('; use method')[0]})"
+    return Choice("deferred", "deferred", why)
+
+
+def capability() -> tuple[int, ...]:
+    """Of the first GPU, such as (9, 0)."""
+    found = str(getattr(jax.devices()[0], "compute_capability", ""))
+    return tuple(map(int, found.split("."))) if found.replace(".", "").isdigit() else ()
+
+
 def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
     choice = pick(body, length)
     methods = {"deferred": deferred.run, "hoisted": hoisted.run, "chunked": Chunked(choice.chunk or None)}
+    methods |= {"associative": Associative(), "fused": KERNEL}
     with_gradient = lambda *args: methods[choice.gradient](body, *args, length, reverse)
     if choice.forward == choice.gradient:
         return with_gradient(fixed, carry, xs)

@@ -1,26 +1,35 @@
 """method="auto": what it picks, that `explain` says so, and that a pass without a gradient is another program."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import pytest
-from scan_problems import CELLS, MASKS, agree, gradients, normal, problem, scalar
+from scan_problems import CELLS, MASKS, agree, as_if_on_a_gpu, gradients, normal, problem, scalar
 
 import rnn_jax
 from rnn_jax import cells, scan
 from rnn_jax.methods import auto, chunked
 from rnn_jax.methods.auto import pick
+from rnn_jax.methods.deferred import loop
 from rnn_jax.tracing import inner_jaxprs, one_step, trace
 
 pytestmark = pytest.mark.usefixtures("x64", "quick_compilation")
 
 
-def picked(cell, shape, platform="cpu"):
+def picked(cell, shape, platform="cpu", dtype=jnp.float32):
     b, t, n, d = shape
-    zeros = lambda a: jnp.zeros(a.shape, jnp.float32)
+    zeros = lambda a: jnp.zeros(a.shape, a.dtype if jnp.iscomplexobj(a) else dtype)
     params, carry = jax.tree.map(zeros, jax.eval_shape(lambda: (cell.init(jax.random.key(0), n, d), cell.carry(b, d))))
-    x = jax.typeof(jnp.zeros((b, n), jnp.float32))
+    x = jax.typeof(jnp.zeros((b, n), dtype))
     body = trace(cell.step, params, carry, x, taps={}, collect=[], active=None, reset=None).body
     return pick(body, t, platform)
+
+
+def loops(jaxpr):
+    """The loops over time."""
+    inner = [e for eqn in jaxpr.eqns for j in inner_jaxprs(eqn) for e in loops(j)]
+    return inner + [e for e in jaxpr.eqns if e.primitive.name == "scan"]
 
 
 def primitives(jaxpr, looped=False):
@@ -48,8 +57,46 @@ def primitives(jaxpr, looped=False):
 )
 def test_the_table(cell, shape, forward, gradient):
     assert picked(cell, shape)[:2] == (forward, gradient)
-    assert picked(cell, shape, "gpu")[:2] == ("deferred", "deferred")
-    assert "not measured on a gpu" in picked(cell, shape, "gpu").why
+    assert picked(cell, shape, "tpu")[:2] == ("deferred", "deferred")
+    assert "not measured on a tpu" in picked(cell, shape, "tpu").why
+
+
+@pytest.mark.parametrize(
+    ("cell", "shape", "capability", "method", "why"),
+    [
+        (cells.min_gru(), (32, 100, 64, 64), (9, 0), "associative", "linear in its carry"),
+        (cells.lru(), (1, 4096, 64, 64), (7, 5), "associative", "linear in its carry"),
+        (cells.lstm(), (32, 100, 64, 64), (9, 0), "fused", "one kernel"),
+        (cells.heads_lstm(), (16, 1024, 768, 768), (10, 0), "fused", "one kernel"),
+        (cells.lstm(), (32, 100, 64, 64), (8, 0), "deferred", "steps in each iteration of the loop$"),
+        (cells.lstm(), (32, 100, 64, 64), (), "deferred", "steps in each iteration of the loop$"),
+        (cells.lstm(), (16, 1024, 768, 768), (9, 0), "deferred", r"\(fused: a program would hold .* or narrower\)$"),
+        (cells.gru(), (32, 100, 64, 24), (9, 0), "deferred", "powers of two"),
+    ],
+)
+def test_the_table_of_a_gpu(monkeypatch, cell, shape, capability, method, why):
+    monkeypatch.setattr(auto, "capability", lambda: capability)
+    with as_if_on_a_gpu():
+        choice = picked(cell, shape, "gpu")
+    assert choice[:2] == (method, method) and re.search(why, choice.why)
+
+
+def test_several_gpus_and_double_precision_have_no_kernel(monkeypatch):
+    monkeypatch.setattr(auto, "capability", lambda: (9, 0))
+    with as_if_on_a_gpu():
+        assert picked(cells.lstm(), (32, 100, 64, 64), "gpu", jnp.float64).gradient == "deferred"
+        monkeypatch.setattr(jax, "device_count", lambda: 2)
+        assert picked(cells.lstm(), (32, 100, 64, 64), "gpu").gradient == "deferred"
+
+
+def test_a_gpu_runs_several_steps_in_an_iteration(monkeypatch):
+    monkeypatch.setitem(loop.UNROLL, "cpu", 4)
+    cell = cells.gru()  # of its own: compiled calls are kept by step
+    args = cell.step, *problem(cell)
+    call = lambda *args: gradients(*args, method="deferred")
+    unrolled = [e.params["unroll"] for e in loops(jax.make_jaxpr(lambda *a: call(args[0], *a))(*args[1:]).jaxpr)]
+    assert unrolled and set(unrolled) == {4}
+    agree(call(*args), gradients(*args, method="reference"))
 
 
 def test_several_devices_keep_their_one_all_reduce(monkeypatch):

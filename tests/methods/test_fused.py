@@ -1,13 +1,12 @@
 """method="fused": the kernel interpreted, equal to the reference; what it cuts; that it lowers for a GPU; refusals."""
 
-import contextlib
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scan_problems import CELLS, MASKS, B, D, N, T, agree, normal, problem, scalar
+from scan_problems import CELLS, MASKS, B, D, N, T, agree, as_if_on_a_gpu, normal, problem, scalar
 
 from rnn_jax import cells, scan
 from rnn_jax.methods.fused import Fused
@@ -199,14 +198,6 @@ def test_rows_that_meet_are_never_cut(kind):
 # -------------------------------------------------------------------------------------------------------------- a GPU
 
 
-def as_if_on_a_gpu():
-    """Newer versions of JAX ask which GPU a kernel is lowered for."""
-    if jax.__version_info__ < (0, 12):
-        return contextlib.nullcontext()
-    device = jax.sharding.AbstractDevice(device_kind="NVIDIA H100 80GB HBM3", num_cores=132, platform="gpu")
-    return jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), (), abstract_device=device))
-
-
 def lower(step, *args, **kwargs):
     """What a GPU would be given for the loss and its gradients: two kernels."""
     loss = lambda *args: scalar(scan(step, *args, method=Fused(interpret=False), **kwargs))
@@ -246,14 +237,6 @@ def test_lowers_for_a_gpu(name, dtype):
     masks = {"lengths": np.arange(20) % 6, "resets": np.zeros((T, 20), bool)} if dtype == jnp.float32 else {}
     text = lower(*of_width(LOWERED[name], 32, dtype=dtype), **masks)
     assert text.count("stablehlo.custom_call @__gpu$xla.gpu.triton") == 2 and "while" not in text
-
-
-@pytest.mark.skipif(jax.default_backend() != "gpu", reason="needs a GPU")
-def test_on_a_gpu():
-    for name in LOWERED:
-        step, *shapes = of_width(LOWERED[name], 32)
-        args = jax.tree.map(lambda a: jnp.asarray(0.3 * normal(a.size, *a.shape), a.dtype), shapes)
-        agree(both(step, *args, method=Fused()), both(step, *args, method="deferred"), 1e-2)
 
 
 # ----------------------------------------------------------------------------------------------------------- refusals

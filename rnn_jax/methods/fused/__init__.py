@@ -70,6 +70,26 @@ class Fused:
         make = functools.partial(make_loop, run=self.scan)
         return deferred.run(slice_early(body, length), fixed, carry, xs, length, reverse, make)
 
+    def refuses(self, body: Body) -> str:
+        """Why it does not take this step, forward and backward; empty where it does. Nothing is run."""
+        steps, avals = 2, [v.aval for v in body.jaxpr.invars]
+        x = body.n_fixed + body.n_carry
+        types = [jax.ShapeDtypeStruct((steps,) * (i >= x) + a.shape, a.dtype) for i, a in enumerate(avals)]
+        smooth = [i for i, a in enumerate(types) if jnp.issubdtype(a.dtype, jnp.floating)]
+
+        def loss(floats, values):
+            values = [floats[smooth.index(i)] if i in smooth else a for i, a in enumerate(values)]
+            out = jax.tree.leaves(
+                self(body, values[: body.n_fixed], values[body.n_fixed : x], values[x:], steps, False)
+            )
+            return sum(jnp.sum(a.astype(jnp.float32)) for a in out if jnp.issubdtype(a.dtype, jnp.floating))
+
+        try:
+            jax.eval_shape(jax.grad(loss), [types[i] for i in smooth], types)
+        except ValueError as e:
+            return str(e)
+        return ""
+
     def scan(self, step, carry, xs, length: int, reverse: bool):
         """`lax.scan` in one kernel. Its own derivative, which only second derivatives ask for, is that of lax.scan."""
         leaves, tree = jax.tree.flatten((carry, xs))
