@@ -64,7 +64,9 @@ def layers(config, names, workdir):
     for dtype in split(config.dtypes):
         for shape in split(config.shapes):
             for cell in names:
-                built = contenders(config, Problem(cell, parse(shape), dtype, config.seed), out["absent"])
+                built = contenders(
+                    config, Problem(cell, parse(shape), dtype, config.seed, tuple(split(config.passes))), out["absent"]
+                )
                 for each in split(config.passes):
                     row = f"{cell}/{shape}/{each}/{dtype}"
                     calls = {name: getattr(calls, each) for name, calls in built.items()}

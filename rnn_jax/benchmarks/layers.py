@@ -37,11 +37,12 @@ class Problem(NamedTuple):
     shape: tuple[int, int, int, int]  # b t n d
     dtype: str = "float32"
     seed: int = 0
+    passes: tuple[str, ...] = ("fwd", "fwdbwd")  # those that will be called: no other is compiled
 
 
 class Calls(NamedTuple):
-    fwd: Callable[[], Any]
-    fwdbwd: Callable[[], Any]
+    fwd: Callable[[], Any] | None  # of the passes of the problem
+    fwdbwd: Callable[[], Any] | None
     bytes: Mapping[str, int] = {}  # beside arguments and results, of the compiled program, by pass
     compile: Mapping[str, float] = {}  # seconds to trace and compile it, by pass
 
@@ -77,14 +78,15 @@ def compiled(apply, params, problem: Problem) -> Calls:
         "fwdbwd": (jax.jit(jax.grad(loss, (0, 1)), out_shardings=(whole, cut)), (params, xs, weight)),
     }
     programs, used, seconds = {}, {}, {}
-    for key, (f, args) in passes.items():
+    for key in problem.passes:
+        f, args = passes[key]
         began = time.perf_counter()
         programs[key] = f.lower(*args).compile()
         seconds[key] = time.perf_counter() - began
         memory = programs[key].memory_analysis()
         used[key] = memory.temp_size_in_bytes if memory else 0
     run = {key: lambda p=p, args=passes[key][1]: jax.block_until_ready(p(*args)) for key, p in programs.items()}
-    return Calls(run["fwd"], run["fwdbwd"], used, seconds)
+    return Calls(run.get("fwd"), run.get("fwdbwd"), used, seconds)
 
 
 def ours(method, problem: Problem) -> Calls:
@@ -188,13 +190,17 @@ def keras(problem: Problem) -> Calls:
     return compiled(apply, params, problem)
 
 
-def torch(problem: Problem) -> Calls:
+def torch(problem: Problem, half="bfloat16") -> Calls:
+    """half: what it computes in where the problem says bfloat16, in which it packs its weights anew at every call."""
     import torch as th
+
+    if half != "bfloat16" and problem.dtype != "bfloat16":
+        raise Absent(f"it has no {problem.dtype}")
 
     _, _, n, d = problem.shape
     kind = _choose(problem, lstm=th.nn.LSTM, gru=th.nn.GRU, vanilla=th.nn.RNN)
     device = "cuda" if th.cuda.is_available() and jax.default_backend() == "gpu" else "cpu"
-    dtype = getattr(th, problem.dtype)
+    dtype = getattr(th, half if problem.dtype == "bfloat16" else problem.dtype)
     th.manual_seed(problem.seed)
     layer = kind(n, d).to(device, dtype)
     xs, weight = (th.from_numpy(a).to(device, dtype) for a in data(problem))
@@ -223,4 +229,5 @@ CONTENDERS: dict[str, Callable[[Problem], Calls]] = {
     "equinox": equinox,
     "keras": keras,
     "torch": torch,
+    "torch_float16": functools.partial(torch, half="float16"),
 }
