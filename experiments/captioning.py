@@ -14,9 +14,6 @@ same model, each picture's caption from another picture), no_image_bleu4 and no_
 without pictures, config.baseline_steps); ppl, valid_loss, padding_waste, words_per_second, parameters, seconds.
 """
 
-import abc
-import csv
-import math
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -27,7 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rnn_jax import cells, decoding, metrics, pages, plots, train
+from experiments import writing
+from rnn_jax import cells, pages, plots, train
 from rnn_jax.data import DataError, cached, captions, fetched, pictures, words
 from rnn_jax.models import vision
 from rnn_jax.models.captioner import Captioner, unbalanced
@@ -44,21 +42,23 @@ def main(config: Any, workdir):
     print(found.report, flush=True)
     parts = {name: part(config, eye, getattr(found, name), name) for name in ("train", "valid", "test")}
     net = Network(config, eye, found.vocabulary)
-    params, out = run(config, workdir, net, batches(config, parts, found.vocabulary))
+    params, out = writing.fit(config, workdir, net, batches(config, parts, found.vocabulary))
     views, references = parts["test"].views, [list(map(captions.tokens, p.captions)) for p in parts["test"].pictures]
     texts = net.write(params, views, config.decode.beams)
-    out |= judged(texts, references)
-    out["bleu4_greedy"] = judged(net.write(params, views, 1), references)["bleu4"]
+    out |= writing.judged(texts, references)
+    out["bleu4_greedy"] = writing.judged(net.write(params, views, 1), references)["bleu4"]
     others = net.write(params, views[captions.deranged(len(references))], config.decode.beams)
-    out |= {f"shuffled_image_{k}": v for k, v in judged(others, references).items() if k in ("bleu4", "cider_d")}
+    out |= {
+        f"shuffled_image_{k}": v for k, v in writing.judged(others, references).items() if k in ("bleu4", "cider_d")
+    }
     show(config, workdir, net, params, parts["test"], texts)
     if config.baseline_steps:
         blind = config.copy_and_resolve_references()
         blind.steps, blind.seen = config.baseline_steps, "none"
         print("the same without pictures", flush=True)
-        params, _ = run(blind, workdir / "no_image", net, batches(blind, parts, found.vocabulary))
+        params, _ = writing.fit(blind, workdir / "no_image", net, batches(blind, parts, found.vocabulary))
         texts = net.write(params, 0 * views[:1], config.decode.beams) * len(references)
-        out |= {f"no_image_{k}": v for k, v in judged(texts, references).items() if k in ("bleu4", "cider_d")}
+        out |= {f"no_image_{k}": v for k, v in writing.judged(texts, references).items() if k in ("bleu4", "cider_d")}
     return out
 
 
@@ -132,48 +132,7 @@ def seen(config, eye: Sight, found: list[captions.Picture], flip=False):
 # ----------------------------------------------------------------------------------------------------------- training
 
 
-class Writer(abc.ABC):
-    """What writes: a `model` with a step, a config, a vocabulary, and where writing begins."""
-
-    config: Any
-    vocabulary: words.Words
-    model: Any
-
-    @abc.abstractmethod
-    def opening(self, params, views) -> tuple[Any, Any]:
-        """(given, carry) of the model's step, after what was seen."""
-
-    @partial(jax.jit, static_argnums=(0, 3, 4))
-    def search(self, params, views, beams: int, best: int):
-        """decoding.Decoded of config.decode.batch views; no unknown word is written. Compiled once a writer."""
-        want = self.config.decode
-
-        def step(given, carry, tokens):
-            carry, logits = self.model.step(given, carry, tokens)
-            return carry, logits.at[..., words.UNKNOWN].set(jnp.finfo(logits.dtype).min)
-
-        given, carry = self.opening(params, views)
-        carry, logits = step(given, carry, jnp.full(want.batch, words.START))
-        penalty = decoding.Penalty(want.length_power)
-        return decoding.beam_search(
-            step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
-        )
-
-    def write(self, params, views, beams: int, best=1) -> list[list[tuple[str, float]]]:
-        """Of each view its `best` captions, best first: (text, log p)."""
-        size = self.config.decode.batch
-        out = []
-        for part in cut(views, size):
-            count = len(jax.tree.leaves(part)[0])
-            texts = jax.device_get(self.search(params, filled(part, size), beams, best))
-            text = lambda i, j, texts=texts: (
-                self.vocabulary.decode(texts.tokens[:, j, i]), float(texts.logprobs[j, i])
-            )  # fmt: skip
-            out += [[text(i, j) for j in range(best)] for i in range(count)]
-        return out
-
-
-class Network(Writer):
+class Network(writing.Writer):
     """The CNN and the decoder that a config names, as functions of their parameters."""
 
     def __init__(self, config, eye: Sight, vocabulary):
@@ -222,77 +181,17 @@ def batches(config, parts: dict[str, Part], vocabulary) -> dict[str, captions.Ba
     return {name: made(each.pictures, {"seen": each.views}, *sizes) for name, each in parts.items()}
 
 
-def run(config, workdir, net, batches: dict[str, captions.Batches]):
-    """(parameters after training, figures of it). net: begin, score and a vocabulary, as Network has them."""
-    params = net.begin()
-    size = sum(a.size for a in jax.tree.leaves(params))
-    count, waste = batches["train"].count(), batches["train"].waste()
-    print(f"{size:,} parameters, {count} updates an epoch, {waste:.1%} of all positions hold nothing", flush=True)
-    config = train.in_steps(config, count)
-
-    def loss(params, carry, batch, key):
-        nats, tokens, penalty = net.score(params, batch, key)
-        return (nats + penalty) / tokens, (carry, {"tokens": tokens})
-
-    held_out = jax.jit(net.score)
-
-    def nats_per_word(params, name):
-        sums = [held_out(params, batches[name](i))[:2] for i in range(batches[name].count())]
-        return sum(float(n) for n, _ in sums) / sum(float(n) for _, n in sums)
-
-    meta: dict[str, Any] = {"vocabulary": net.vocabulary.to_json(), "text": batches["train"].crc}
-    if any((workdir / "checkpoints").glob("[0-9]*")) and train.load_params(workdir)[1]["text"] != meta["text"]:
-        raise train.UserError(f"{workdir} was trained on other captions: put those back, or choose another --workdir")
-    result = train.fit(
-        config, workdir, params=params, loss=loss, batches=train.generate(batches["train"]), meta=meta,
-        evaluate=lambda params: {"valid_loss": nats_per_word(params, "valid")},
-    )  # fmt: skip
-    rows = train.read_rows(workdir)
-    plots.loss_curve(rows, workdir / "figures/loss.png", unit="nats per word", title=workdir.name)
-    speeds = [r["steps_per_second"] * r["tokens"] for r in rows if "tokens" in r]
-    out = {"valid_loss": result.metrics["valid_loss"], "ppl": math.exp(nats_per_word(result.params, "test"))}
-    out |= {"padding_waste": waste, "words_per_second": round(float(np.median(speeds))), "parameters": size}
-    return result.params, out | {"seconds": result.metrics["seconds"]}
-
-
 # ------------------------------------------------------------------------------------------------------------ writing
-
-
-def cut(views, size: int):
-    """Pieces of at most so many rows, of an array or a tree of arrays."""
-    rows = len(jax.tree.leaves(views)[0])
-    return [jax.tree.map(lambda a: np.asarray(a[i : i + size]), views) for i in range(0, rows, size)]
-
-
-def filled(part, size: int):
-    """With zeros to `size`: one shape is one compilation."""
-    return jax.tree.map(lambda a: np.pad(a, ((0, size - len(a)), *[(0, 0)] * (a.ndim - 1))), part)
-
-
-def judged(texts, references) -> dict[str, Any]:
-    """The metrics of the best captions."""
-    texts = [each[0][0] for each in texts]
-    out: dict[str, Any] = {f"bleu{n}": v for n, v in enumerate(metrics.bleu_orders(texts, references), 1)}
-    out |= {"rouge_l": metrics.rouge_l(texts, references), "cider_d": metrics.cider_d(texts, references)}
-    return out | {"exact": float(np.mean([t in r for t, r in zip(texts, references, strict=True)]))}
-
-
-def save(workdir, names, texts):
-    """captions.csv: the best caption of each picture."""
-    with (workdir / "captions.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("image", "caption", "logprob"))
-        rows.writerows((name, text, f"{v:.3f}") for name, ((text, v), *_) in zip(names, texts, strict=True))
 
 
 def show(config, workdir, net: Network, params, part: Part, texts):
     """captions.csv of the test part, the most and the least likely captions as a sheet, some attention as pictures."""
-    save(workdir, [p.name for p in part.pictures], texts)
+    writing.save(workdir, [p.name for p in part.pictures], texts)
     order, count = np.argsort([-each[0][1] for each in texts]), min(config.samples, len(texts))
     middle = (len(order) - count) // 2
     groups = {"most likely": 0, "in between": middle, "least likely": len(order) - count}
     groups = {name: order[at : at + count] for name, at in groups.items()}
-    image = lambda i: pictures.read(part.pictures[i].source, max(net.eye.size, 128))
+    image = lambda i: pictures.whole(part.pictures[i].source, max(net.eye.size, 128))
     sheet = [(name, [(image(i), *texts[i][0]) for i in which]) for name, which in groups.items()]
     plots.contact_sheet(sheet, workdir / "figures/captions.png")
     for name, which in groups.items():
@@ -323,7 +222,9 @@ class Trained:
         decode, eye = self.net.config.decode, self.net.eye
         views = np.stack([pictures.read(image, eye.size) for image in images])
         if eye.encode is not None:
-            made = [eye.encode(filled(part, decode.batch))[: len(part)] for part in cut(views, decode.batch)]
+            made = [
+                eye.encode(writing.filled(part, decode.batch))[: len(part)] for part in writing.cut(views, decode.batch)
+            ]
             views = np.concatenate(made)
         return self.net.write(self.params, views, decode.beams, best)
 
@@ -334,12 +235,12 @@ def caption(config, workdir):
     images, bad = {}, {}
     for path in pictures.found(config.images):
         try:
-            images[str(path)] = pictures.read(path, 320)
+            images[str(path)] = pictures.whole(path, 320)
         except DataError as error:
             print(error, file=sys.stderr)
             bad[str(path)] = str(error)
     texts = Trained(config, workdir)(list(images.values()), config.decode.best) if images else []
-    save(workdir, images, texts)
+    writing.save(workdir, images, texts)
     for name, ((text, logprob), *_) in zip(images, texts, strict=True):
         print(f"{name}\t{text}\t{logprob:.2f}")
     items = [(name, image, each, "") for (name, image), each in zip(images.items(), texts, strict=True)]

@@ -30,7 +30,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from configs.captioning import default as captioning_default
-from experiments import captioning
+from experiments import captioning, writing
 from rnn_jax import cells, train
 from rnn_jax.data import DataError, captions, pictures, stories, words
 from rnn_jax.data.shapes import COLOURS, KINDS
@@ -53,12 +53,12 @@ def main(config: Any, workdir):
         captioning.main(wanted, folder)
     encoder = Encoder(config, vocabulary)
     parts = {part: encoder.batches([*texts[part][0], *texts[part][1]]) for part in captions.PARTS}
-    params, out = captioning.run(config, workdir / "encoder", encoder, parts)
+    params, out = writing.fit(config, workdir / "encoder", encoder, parts)
     made = {"encoder_ppl": out["ppl"], "seconds": out["seconds"]}
     codes = {part: encoder.codes(params, texts[part][1]) for part in captions.PARTS}
     decoder = Decoder(config, vocabulary)
     parts = {part: decoder.batches(texts[part][1], codes[part]) for part in captions.PARTS}
-    decoder_params, more = captioning.run(config, workdir / "decoder", decoder, parts)
+    decoder_params, more = writing.fit(config, workdir / "decoder", decoder, parts)
     made |= {"decoder_ppl": more["ppl"]}
     made["seconds"] += more["seconds"]
     held = [*texts["test"][0][:200], *texts["test"][1][:200]]
@@ -118,7 +118,7 @@ def passages(config, found: captions.Captioned, part: str) -> tuple[list[str], l
     return [text for text in said if len(text.split()) <= config.data.longest], told
 
 
-class Encoder(captioning.Writer):
+class Encoder(writing.Writer):
     """The autoencoder of captions and passages."""
 
     kind: Any = TextCoder
@@ -168,8 +168,8 @@ class Encoder(captioning.Writer):
         """z [n 2d]."""
         run = jax.jit(lambda params, views: self.model.code(params, views["tokens"].T, views["lengths"]))
         size, out = self.config.decode.batch, []
-        for part in captioning.cut(self.views(texts), size):
-            out.append(np.asarray(run(params, captioning.filled(part, size)))[: len(part["lengths"])])
+        for part in writing.cut(self.views(texts), size):
+            out.append(np.asarray(run(params, writing.filled(part, size)))[: len(part["lengths"])])
         return np.concatenate(out)
 
     def opening(self, params, views):
@@ -214,7 +214,7 @@ def tell(config, workdir):
     images = {}
     for path in pictures.found(config.images):
         try:
-            images[str(path)] = pictures.read(path, 320)
+            images[str(path)] = pictures.whole(path, 320)
         except DataError as error:
             print(error, file=sys.stderr)
     if not images:

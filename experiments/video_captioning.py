@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from experiments.captioning import Writer, judged, run, save
+from experiments import writing
 from rnn_jax import cells, plots, train
 from rnn_jax.data import DataError, captions, clips, words
 from rnn_jax.models import vision
@@ -41,18 +41,18 @@ def main(config: Any, workdir):
     net = Network(config, found.vocabulary, parts["train"][1]["frames"].shape[2:])
     made = partial(captions.Batches, seed=config.seed)
     sizes = found.vocabulary, config.data.batch, config.data.shapes
-    params, out = run(config, workdir, net, {name: made(*each, *sizes) for name, each in parts.items()})
+    params, out = writing.fit(config, workdir, net, {name: made(*each, *sizes) for name, each in parts.items()})
     kept, views = parts["test"]
     references = [list(map(captions.tokens, clip.captions)) for clip in kept]
     texts = net.write(params, views, config.decode.beams)
-    out |= judged(texts, references)
+    out |= writing.judged(texts, references)
     if config.data.source in ("shapes", "digits"):
         mixed = views | {"frames": clips.shuffled(views["frames"], views["counts"])}
         others = net.write(params, mixed, config.decode.beams)
         out |= {"direction_accuracy": directed(texts, references), "direction_chance": 0.5}
         out["direction_accuracy_shuffled"] = directed(others, references)
-        out["exact_shuffled"] = judged(others, references)["exact"]
-    save(workdir, [clip.name for clip in kept], texts)
+        out["exact_shuffled"] = writing.judged(others, references)["exact"]
+    writing.save(workdir, [clip.name for clip in kept], texts)
     shown = range(min(config.samples, len(kept)))
     for i in shown:
         print(f"  {texts[i][0][0]} (log p {texts[i][0][1]:.2f}); wanted: {references[i][0]}")
@@ -71,7 +71,7 @@ def part(config, found: list[captions.Picture], name: str):
     return [found[i] for i in keep], {"frames": frames[keep], "counts": counts[keep]}
 
 
-class Network(Writer):
+class Network(writing.Writer):
     """The CNN and the recurrent stack that a config names, as functions of their parameters."""
 
     def __init__(self, config, vocabulary, shape: tuple[int, ...]):
@@ -134,7 +134,7 @@ def caption(config, workdir):
     net = Network(config, vocabulary, frames.shape[2:])
     params = train.load_params(workdir, net.begin())[0]
     texts = net.write(params, {"frames": frames, "counts": counts}, config.decode.beams)
-    save(workdir, names, texts)
+    writing.save(workdir, names, texts)
     for name, ((text, logprob), *_) in zip(names, texts, strict=True):
         print(f"{name}\t{text}\t{logprob:.2f}")
 

@@ -1,0 +1,123 @@
+"""What the studies that write have in common: captioning, video_captioning and story train, write and judge alike."""
+
+import abc
+import csv
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnn_jax import decoding, metrics, plots, train
+from rnn_jax.data import captions, words
+
+
+class Writer(abc.ABC):
+    """What writes: a `model` with a step, a config, a vocabulary, and where writing begins."""
+
+    config: Any
+    vocabulary: words.Words
+    model: Any
+
+    @abc.abstractmethod
+    def begin(self) -> Any:
+        """The parameters that training starts with."""
+
+    @abc.abstractmethod
+    def score(self, params, batch, key=None) -> tuple[Any, Any, Any]:
+        """(-sum log p, number of words, a penalty to add) of a batch; with a key as in training."""
+
+    @abc.abstractmethod
+    def opening(self, params, views) -> tuple[Any, Any]:
+        """(given, carry) of the model's step, after what was seen."""
+
+    @partial(jax.jit, static_argnums=(0, 3, 4))
+    def search(self, params, views, beams: int, best: int):
+        """decoding.Decoded of config.decode.batch views; no unknown word is written. Compiled once a writer."""
+        want = self.config.decode
+
+        def step(given, carry, tokens):
+            carry, logits = self.model.step(given, carry, tokens)
+            return carry, logits.at[..., words.UNKNOWN].set(jnp.finfo(logits.dtype).min)
+
+        given, carry = self.opening(params, views)
+        carry, logits = step(given, carry, jnp.full(want.batch, words.START))
+        penalty = decoding.Penalty(want.length_power)
+        return decoding.beam_search(
+            step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
+        )
+
+    def write(self, params, views, beams: int, best=1) -> list[list[tuple[str, float]]]:
+        """Of each view its `best` captions, best first: (text, log p)."""
+        size = self.config.decode.batch
+        out = []
+        for part in cut(views, size):
+            count = len(jax.tree.leaves(part)[0])
+            texts = jax.device_get(self.search(params, filled(part, size), beams, best))
+            text = lambda i, j, texts=texts: (
+                self.vocabulary.decode(texts.tokens[:, j, i]), float(texts.logprobs[j, i])
+            )  # fmt: skip
+            out += [[text(i, j) for j in range(best)] for i in range(count)]
+        return out
+
+
+def fit(config, workdir, net: Writer, batches: dict[str, captions.Batches]):
+    """(parameters after training, figures of it)."""
+    params = net.begin()
+    size = sum(a.size for a in jax.tree.leaves(params))
+    count, waste = batches["train"].count(), batches["train"].waste()
+    print(f"{size:,} parameters, {count} updates an epoch, {waste:.1%} of all positions hold nothing", flush=True)
+    config = train.in_steps(config, count)
+
+    def loss(params, carry, batch, key):
+        nats, tokens, penalty = net.score(params, batch, key)
+        return (nats + penalty) / tokens, (carry, {"tokens": tokens})
+
+    held_out = jax.jit(net.score)
+
+    def nats_per_word(params, name):
+        sums = [held_out(params, batches[name](i))[:2] for i in range(batches[name].count())]
+        return sum(float(n) for n, _ in sums) / sum(float(n) for _, n in sums)
+
+    meta: dict[str, Any] = {"vocabulary": net.vocabulary.to_json(), "text": batches["train"].crc}
+    if any((workdir / "checkpoints").glob("[0-9]*")) and train.load_params(workdir)[1]["text"] != meta["text"]:
+        raise train.UserError(f"{workdir} was trained on other captions: put those back, or choose another --workdir")
+    result = train.fit(
+        config, workdir, params=params, loss=loss, batches=train.generate(batches["train"]), meta=meta,
+        evaluate=lambda params: {"valid_loss": nats_per_word(params, "valid")},
+    )  # fmt: skip
+    rows = train.read_rows(workdir)
+    plots.loss_curve(rows, workdir / "figures/loss.png", unit="nats per word", title=workdir.name)
+    speeds = [r["steps_per_second"] * r["tokens"] for r in rows if "tokens" in r]
+    out = {"valid_loss": result.metrics["valid_loss"], "ppl": math.exp(nats_per_word(result.params, "test"))}
+    out |= {"padding_waste": waste, "words_per_second": round(float(np.median(speeds))), "parameters": size}
+    return result.params, out | {"seconds": result.metrics["seconds"]}
+
+
+def cut(views, size: int):
+    """Pieces of at most so many rows, of an array or a tree of arrays."""
+    rows = len(jax.tree.leaves(views)[0])
+    return [jax.tree.map(lambda a: np.asarray(a[i : i + size]), views) for i in range(0, rows, size)]
+
+
+def filled(part, size: int):
+    """With zeros to `size`: one shape is one compilation."""
+    return jax.tree.map(lambda a: np.pad(a, ((0, size - len(a)), *[(0, 0)] * (a.ndim - 1))), part)
+
+
+def judged(texts, references) -> dict[str, Any]:
+    """The metrics of the best captions."""
+    texts = [each[0][0] for each in texts]
+    out: dict[str, Any] = {f"bleu{n}": v for n, v in enumerate(metrics.bleu_orders(texts, references), 1)}
+    out |= {"rouge_l": metrics.rouge_l(texts, references), "cider_d": metrics.cider_d(texts, references)}
+    return out | {"exact": float(np.mean([t in r for t, r in zip(texts, references, strict=True)]))}
+
+
+def save(workdir, names, texts):
+    """captions.csv: the best caption of each picture."""
+    with (workdir / "captions.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("image", "caption", "logprob"))
+        rows.writerows((name, text, f"{v:.3f}") for name, ((text, v), *_) in zip(names, texts, strict=True))
