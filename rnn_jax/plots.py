@@ -149,8 +149,8 @@ def _gallery(rows, columns, path, interpolation, **heading):
 
 def attention_over(image, words, maps, path):
     """A photograph [h w 3], and for each word where attention looks, maps [t p q], laid over it (Xu et al., 2015,
-    Fig. 3): bright where the weight is large."""
-    columns = 5
+    Fig. 3): bright where the weight is large, dark where all are alike. One scale for all words."""
+    columns, most = 5, max(np.max(maps), 4 / maps[0].size)
     rows = -(-(len(words) + 1) // columns)
     side = image.shape[:2]
     figure, grid = panels(rows, columns, height=(8 / columns * side[0] / side[1] + 0.25) * rows)
@@ -161,7 +161,7 @@ def attention_over(image, words, maps, path):
         axes.imshow(image.mean(-1), cmap="gray", interpolation="lanczos", vmin=0, vmax=255)
         # Each position lies over its part of the picture, and fades into the next.
         axes.imshow(
-            weights, cmap="inferno", alpha=0.6, interpolation="bicubic", vmin=0, vmax=max(weights.max(), 1e-6),
+            weights, cmap="inferno", alpha=0.6, interpolation="bicubic", vmin=0, vmax=most,
             extent=(-0.5, side[1] - 0.5, side[0] - 0.5, -0.5),
         )  # fmt: skip
         axes.set_title(word, size=10, parse_math=False)

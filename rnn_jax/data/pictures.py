@@ -1,6 +1,7 @@
 """Pictures as arrays: files of any kind, in any colours, of any size.
 
 read(source, 128)              # uint8 [128 128 3], RGB
+whole(source, 320)             # uint8 [213 320 3], in its own proportions
 found("photos,one.png")        # the files that these names stand for
 """
 
@@ -24,11 +25,25 @@ def read(source: Any, size: int) -> np.ndarray:
     source: an array uint8 [h w 3], bytes of a file, a path, or (path of a zip, name in it). Turned as its EXIF says;
     what is transparent becomes white; 16 bits a pixel become 8; of a film the first picture. Raises DataError.
     """
+    if isinstance(source, np.ndarray) and source.shape == (size, size, 3):
+        return source
+    return _resized(source, lambda w, h: (size, size))
+
+
+def whole(source: Any, most: int) -> np.ndarray:
+    """The same, as uint8 [h w 3] in its own proportions, of at most so many pixels a side."""
+
+    def fitting(w, h):
+        share = min(1, most / max(w, h))
+        return max(1, round(w * share)), max(1, round(h * share))
+
+    return _resized(source, fitting)
+
+
+def _resized(source: Any, size) -> np.ndarray:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     array = isinstance(source, np.ndarray)
-    if array and source.shape == (size, size, 3):
-        return source
     data = b"" if array else content(source)
     try:
         with Image.fromarray(source) if array else Image.open(io.BytesIO(data)) as opened:
@@ -38,7 +53,7 @@ def read(source: Any, size: int) -> np.ndarray:
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.LANCZOS))
+            return np.asarray(image.convert("RGB").resize(size(*image.size), Image.Resampling.LANCZOS))
     except Exception as error:  # PIL promises no kind: damaged files raise OSError, SyntaxError, struct.error, ...
         why = "of no known kind" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())[:120]
         raise DataError(f"{shown(source)} cannot be read as a picture: {why}") from error

@@ -32,6 +32,16 @@ def test_every_kind_of_file(kind):
     assert np.abs(found.astype(int) - photo(32, 32)).mean() < 6
 
 
+@pytest.mark.parametrize(
+    ("size", "most", "shape"),
+    [((60, 20), 30, (10, 30)), ((20, 60), 30, (30, 10)), ((9, 3), 30, (3, 9)), ((900, 1), 9, (1, 9))],
+)
+def test_a_whole_picture_keeps_its_proportions(size, most, shape):
+    colour = Image.new("RGB", size, (10, 200, 90))
+    found = pictures.whole(encoded(colour, "PNG"), most)
+    assert found.shape == (*shape, 3) and np.abs(found.astype(int) - (10, 200, 90)).max() <= 1
+
+
 def test_a_picture_is_squeezed_to_a_square():
     """As Pillow's Lanczos does it: nothing is cut off."""
     found = pictures.read(encoded(Image.fromarray(photo()), "PNG"), 16)
