@@ -21,6 +21,7 @@ import csv
 import math
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def main(config: Any, workdir):
     write = captioning.Trained(wanted, folder)
     best = write([picture.source for picture in shown], min(config.best, wanted.decode.beams))
     made["caption_exact"] = float(np.mean([e[0][0] in p.captions for e, p in zip(best, shown, strict=True)]))
-    plain = np.stack([encoder.codes(params, [text for text, _ in each]).mean(0) for each in best])
+    plain = encoder.mean_codes(params, best)
     written = {}
     for name, z in (("shifted", shifted(plain, means[:1], means[1:])), ("plain", plain)):
         written[name] = [each[0][0] for each in decoder.write(decoder_params, {"seen": z}, config.decode.beams)]
@@ -164,17 +165,25 @@ class Encoder(writing.Writer):
             row[: min(len(each), size)] = each[:size]
         return {"tokens": padded, "lengths": np.minimum(lengths, size)}
 
+    @partial(jax.jit, static_argnums=0)
+    def coded(self, params, views):
+        return self.model.code(params, views["tokens"].T, views["lengths"])
+
     def codes(self, params, texts) -> np.ndarray:
         """z [n 2d]."""
-        run = jax.jit(lambda params, views: self.model.code(params, views["tokens"].T, views["lengths"]))
         size, out = self.config.decode.batch, []
         for part in writing.cut(self.views(texts), size):
-            out.append(np.asarray(run(params, writing.filled(part, size)))[: len(part["lengths"])])
+            out.append(np.asarray(self.coded(params, writing.filled(part, size)))[: len(part["lengths"])])
         return np.concatenate(out)
 
+    def mean_codes(self, params, captions) -> np.ndarray:
+        """The mean code [n 2d] of the captions of each picture, as `Trained` gives them."""
+        codes = self.codes(params, [text for each in captions for text, _ in each])
+        codes = np.split(codes, np.cumsum([len(each) for each in captions])[:-1])
+        return np.stack([each.mean(0) for each in codes])
+
     def opening(self, params, views):
-        codes = self.model.code(params, views["tokens"].T, views["lengths"])
-        return self.model.begin(params, self.model.look(as_picture(codes)))
+        return self.model.begin(params, self.model.look(as_picture(self.coded(params, views))))
 
 
 class Decoder(Encoder):
@@ -224,7 +233,7 @@ def tell(config, workdir):
     params = train.load_params(workdir / "encoder", encoder.begin())[0]
     decoder_params = train.load_params(workdir / "decoder", decoder.begin())[0]
     best = captioning.Trained(wanted, folder)(list(images.values()), min(config.best, wanted.decode.beams))
-    plain = np.stack([encoder.codes(params, [text for text, _ in each]).mean(0) for each in best])
+    plain = encoder.mean_codes(params, best)
     means = np.load(workdir / "means.npy")
     z = shifted(plain, means[:1], means[1:])
     texts = decoder.write(decoder_params, {"seen": z}, config.decode.beams)

@@ -11,4 +11,5 @@ from configs.video_captioning import default
 def get_config():
     config = default.get_config()
     config.data.source = "digits"
+    config.optimizer.rate, config.steps = 2e-3, 30
     return config
