@@ -132,6 +132,18 @@ def test_half_precision_gradients_are_sums_in_float32(cell):
     assert all(relative(found[k], exact[k]) < 0.02 for k in exact)
 
 
+@pytest.mark.parametrize("cell", [cells.gru(), cells.lstm(), cells.vanilla()])
+def test_weight_gradients_in_float32(cell):
+    """Of second order, and under vmap, too."""
+    params, carry, xs = jax.tree.map(lambda a: a.astype(jnp.float32), problem(cell))
+    loss = lambda p, xs, m: scalar(scan(cell.step, p, carry, xs, method=m))
+    twice = lambda m: jax.grad(lambda p: scalar(jax.grad(loss, (0, 1))(p, xs, m)))(params)
+    for f in (lambda m: jax.grad(loss, (0, 1))(params, xs, m), twice):
+        agree(f("deferred"), f("reference"), 2e-5)
+    many = jax.vmap(lambda xs: jax.grad(loss)(params, xs, "deferred"))(jnp.stack([xs, 2 * xs]))
+    agree(jax.tree.map(lambda a: a[1], many), jax.grad(loss)(params, 2 * xs, "reference"), 2e-5)
+
+
 # ----------------------------------------------------------------------------------- steps that nobody has seen
 
 

@@ -39,13 +39,21 @@ LSTM in bfloat16, ours in ms, torch, flax, reference: 20x200x6x50 59, 0.24, 1.22
 bfloat16 took more than 4 minutes and was stopped.)
 Without a gradient "reference" takes 0.93 to 2.3 of the time of "auto", haiku's LSTM 0.84 at 50x50x128x128.
 
-Missed: torch's LSTM at the four shapes below 1 (not proved why: XLA seems to lay out the right operand of every product
-anew, a weight that torch could lay out once for all steps);
-torch 1.5 for GRU and tanh at the two large shapes, and flax 1.3 for the LSTM at 50x50 and 64x256, the GRU at 20x200,
-32x100 and 64x256, tanh at 64x256. On a busy host, perhaps
-another machine (its products reached 130 to 150 GFLOP/s), torch over ours was 1.16, 1.00, 1.01, 1.32, 1.12, 0.98 for
-the LSTM on 2026-11-25. A product of few rows is sooner done with the large weight on the left: so it
-is multiplied as columns (rnn_jax/methods/deferred/layout.py).
+Missed: torch's LSTM at the four shapes below 1; torch 1.5 for GRU and tanh at the two large shapes, and flax 1.3 for
+the LSTM at 50x50 and 64x256, the GRU at 20x200, 32x100 and 64x256, tanh at 64x256. On a busy host, perhaps another
+machine (its products reached 130 to 150 GFLOP/s), torch over ours was 1.16, 1.00, 1.01, 1.32, 1.12, 0.98 for the LSTM
+on 2026-11-25. On a faster one (404 GFLOP/s, 2026-11-27, the gradient at the three small shapes) ours took 5.6, 14.0 and
+12.5 ms for the LSTM, torch 0.96, 0.69 and 0.68 of it, flax 1.32, 1.26 and 1.09; for the GRU torch 4.3, 1.9, 1.4 and
+flax 1.17, 1.08, 1.14; for tanh 4.4, 2.1, 1.5 and 1.72, 1.44, 1.40.
+
+Where the LSTM's 14.0 ms went there at 32x100x64x128, its products timed apart: 25 and 26 us a step in the loops
+(torch's product 18), so 5.1 ms; dW_h 1.8, dW_x 1.2, x W_x 0.7, dx 0.8 ms after and before them; what is left, 4.4 ms,
+is 18 and 10 element-wise kernels and copies a step, seven of which write one value each of the step into its stack.
+Tried in vain: XLA's oneDNN, XNNPACK, no YNNPACK, vectors of 512 bits, its other scheduler (all within its noise); the
+operand of dW laid out first (0.8 to 0.9 of the time at 64 or 128 x 3200 x 512, 1.1 to 2.4 at narrow and at large ones).
+A kernel in which four gates are slices of one array is not vectorised (77 us a step, of four arrays 12); with a
+gradient each gate is a kernel of its own, which is. A product of few rows is sooner done with the large weight on the
+left: so it is multiplied as columns (rnn_jax/methods/deferred/layout.py).
 
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
 up to 1.6 times (the order is random now); a process on both cores stops XLA's loops from using the second one, so
