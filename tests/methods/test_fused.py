@@ -239,6 +239,31 @@ def test_lowers_for_a_gpu(name, dtype):
     assert text.count("stablehlo.custom_call @__gpu$xla.gpu.triton") == 2 and "while" not in text
 
 
+@fixtures
+def test_networks_side_by_side():
+    """Under vmap, as seeds are trained: equal to one after the other, and two kernels still."""
+    cell = cells.gru()
+    args = [problem(cell, seed) for seed in (0, 1)]
+    loss = lambda p, carry, xs, m: scalar(scan(cell.step, p, carry, xs, method=m))
+    many = jax.tree.map(lambda *a: jnp.stack(a), *args)
+    found = jax.vmap(lambda *a: jax.grad(loss)(*a, INTERPRETED))(*many)
+    for i, one in enumerate(args):
+        agree(jax.tree.map(lambda a, i=i: a[i], found), jax.grad(loss)(*one, "reference"), 1e-11)
+    wide = of_width(cell, 32)
+    step, *shapes = wide[0], *jax.tree.map(lambda a: jax.ShapeDtypeStruct((2, *a.shape), a.dtype), wide[1:])
+    gradient = jax.vmap(jax.grad(lambda *a: scalar(scan(step, *a, method=Fused(interpret=False))), (0, 1, 2)))
+    with as_if_on_a_gpu():
+        text = jax.jit(gradient).trace(*shapes).lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("stablehlo.custom_call @__gpu$xla.gpu.triton") == 2
+
+
+def test_a_step_without_floats_is_no_error():
+    step, types = lambda p, n, x: (n + x, n), jnp.zeros((2, 3), int)
+    body = trace(step, None, types, jax.typeof(types), taps={}, collect=[], active=None, reset=None).body
+    with as_if_on_a_gpu():
+        assert isinstance(Fused(interpret=False).refuses(body), str)
+
+
 # ----------------------------------------------------------------------------------------------------------- refusals
 
 

@@ -82,7 +82,8 @@ class Fused:
             out = jax.tree.leaves(
                 self(body, values[: body.n_fixed], values[body.n_fixed : x], values[x:], steps, False)
             )
-            return sum(jnp.sum(a.astype(jnp.float32)) for a in out if jnp.issubdtype(a.dtype, jnp.floating))
+            floats = (jnp.sum(a.astype(jnp.float32)) for a in out if jnp.issubdtype(a.dtype, jnp.floating))
+            return sum(floats, jnp.zeros(()))
 
         try:
             jax.eval_shape(jax.grad(loss), [types[i] for i in smooth], types)
