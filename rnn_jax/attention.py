@@ -2,8 +2,8 @@
 
     e_j = score(q, k_j)        a = softmax_j(e)        context = sum_j a_j k_j
 
-    dot       e_j = q . k_j                              Luong, Pham & Manning (2015, arXiv:1508.04025)
-    general   e_j = q . (W k_j)
+    dot       e_j = g q . k_j                            Luong, Pham & Manning (2015, arXiv:1508.04025), g = 1
+    general   e_j = g q . (W k_j)
     concat    e_j = v . tanh(W [q, k_j])
     additive  e_j = v . tanh(W_q q + W_k k_j)            Bahdanau, Cho & Bengio (2015, arXiv:1409.0473)
 
@@ -28,19 +28,19 @@ from rnn_jax.cells.initializers import glorot
 KINDS = ("additive", "dot", "general", "concat")
 
 
-def dot(query, keys, mask=None):
-    """e_j = q . k_j; q and k are equally wide."""
+def dot(query, keys, mask=None, *, g=1.0):
+    """e_j = g q . k_j; q and k are equally wide."""
     if query.shape[-1] != keys.shape[-1]:
         raise ValueError(
             f"attention.dot: the query is {query.shape[-1]} wide and the keys {keys.shape[-1]}; make them equal, or "
             "use general, additive or concat"
         )
-    return read(jnp.einsum("bk,sbk->sb", query, keys), keys, mask)
+    return read(jnp.einsum("bk,sbk->sb", g * query, keys), keys, mask)
 
 
-def general(query, keys, mask=None, *, w):
-    """e_j = q . (W k_j), w [k q]."""
-    return read(jnp.einsum("bq,sbq->sb", query, keys @ w), keys, mask)
+def general(query, keys, mask=None, *, w, g=1.0):
+    """e_j = g q . (W k_j), w [k q]."""
+    return read(jnp.einsum("bq,sbq->sb", g * query, keys @ w), keys, mask)
 
 
 def concat(query, keys, mask=None, *, w, v):
@@ -66,12 +66,18 @@ def read(scores, keys, mask=None):
 
 
 def init(kind, key, q: int, k: int, d: int, dtype=jnp.float32):
-    """The parameters of `kind` for queries q and keys k wide, d hidden units: a dict, empty for dot."""
+    """The parameters of `kind` for queries q and keys k wide, d hidden units: a dict.
+
+    g begins as 1 / sqrt(q) (Vaswani et al., 2017), and is learned. With g = 1 one step of Adam moves all q k entries of
+    W, and a score by about sqrt(q k): attention is then all on one key, mostly the wrong one, before it has learnt
+    anything, and nearly no gradient is left to tell it so.
+    """
     one, two, three = jax.random.split(key, 3)
+    g = jnp.asarray(q**-0.5, dtype)
     if kind == "dot":
-        return {}
+        return {"g": g}
     if kind == "general":
-        return {"w": glorot()(one, (k, q), dtype)}
+        return {"w": glorot()(one, (k, q), dtype), "g": g}
     v = glorot()(three, (d, 1), dtype)[:, 0] if kind in ("concat", "additive") else None
     if kind == "concat":
         return {"w": glorot()(one, (q + k, d), dtype), "v": v}

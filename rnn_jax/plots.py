@@ -208,7 +208,7 @@ def spikes(frames, posteriors, symbols, spoken, path, *, seconds, ticks, title=N
 
 
 def loss_curve(rows, path, *, unit="nats", title=None):
-    """Draws every *loss over training steps, into a PNG 1200 px wide.
+    """Draws every *loss over training steps (of several models their mean), into a PNG 1200 px wide.
 
     rows: a list of log rows, a metrics.jsonl, or a workdir. unit: what the loss is measured in (nats per character,
     squared error, ...). Returns the path.
@@ -227,7 +227,7 @@ def loss_curve(rows, path, *, unit="nats", title=None):
     axes.set(xlabel="training step (updates)", ylabel=f"loss ({unit})")
     drawn = []
     for name in names:
-        points = [(row["step"], row[name]) for row in rows if name in row]
+        points = [(row["step"], np.mean(row[name])) for row in rows if name in row]
         drawn += [y for _, y in points]
         label = name.removesuffix("_loss").replace("_", " ")
         marker = "o" if len(points) < 40 else None

@@ -25,6 +25,7 @@ def get_config() -> Any:
     config: Any = ConfigDict()
     config.mode = "train"  # or classify: lines of standard input
     config.seed = 0
+    config.seeds = 1  # networks that learn together, and vote
 
     config.model = "rnn"  # or mlp: a window of words, without memory
     config.cell = "lstm"  # of rnn: a name in rnn_jax.cells

@@ -3,14 +3,14 @@
     RNN_JAX_DATA=<folder> python -m experiments.classification --config=configs/classification/trec.py
 
 Published: a convolutional network without pretrained vectors 91.2 % (Kim, 2014, CNN-rand). Target 91. Measured,
-2026-11-26, jax 0.10.2, 1 core (beside other jobs):
+2026-11-27, jax 0.10.2, 2 cores (beside other jobs):
 
-    test accuracy 91.2 %, validation 85.3 % (of 109 questions)          50 s
+    test accuracy 91.2 %, five networks that vote          175 s
 
-This setting was chosen by the test part, so 91.2 is not evidence that the target is met. Of the four tried with a
-fiftieth held out (test, validation): this one 91.2, 85.3; without prefixes and smoothing 90.8, 84.4; attention in place
-of the maximum 90.6, 86.2; a window of three words in place of the LSTM 90.8, 87.2, which the validation part would
-choose. With a tenth held out eight settings gave 89.2 to 90.0. One standard error of 500 questions is 1.3 points.
+Chosen on a tenth held out, 545 questions (--config.data.hold_out=0.1; of five networks each the validation accuracy,
+its loss, the test accuracy): attention 87.5, 0.409, 89.8; the maximum 87.0, 0.633, 89.8; a window of three words in
+place of the LSTM, and the maximum, 85.3, 0.601, 89.6. With a fiftieth held out, as here, the test gives 91.2, 90.8 and
+90.8. One network alone, 2026-11-26: 90.6, 91.2 and 90.8. One standard error of 500 questions is 1.3 points.
 """
 
 from configs.classification import default
@@ -19,7 +19,8 @@ from configs.classification import default
 def get_config():
     config = default.get_config()
     config.width = 100
-    config.pool = "max"
+    config.seeds = 5
+    config.pool = "attention"
     config.features.update({"word": 100, "prefix3": 16, "suffix3": 16, "shape": 8})
     config.dropout, config.word_dropout, config.smoothing = 0.5, 0.1, 0.1
     config.data.source, config.data.row, config.data.hold_out = "trec", 40, 0.02

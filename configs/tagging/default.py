@@ -27,6 +27,7 @@ def get_config() -> Any:
     config: Any = ConfigDict()
     config.mode = "train"  # or tag: lines of standard input
     config.seed = 0
+    config.seeds = 1  # networks that learn together, and vote
     config.task = "chunks"  # or pos
 
     config.model = "rnn"  # or mlp: a window of words, without memory

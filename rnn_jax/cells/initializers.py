@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 glorot = jax.nn.initializers.glorot_uniform  # U(-a, a), a = sqrt(6 / (fan_in + fan_out)); Glorot & Bengio, 2010
+lecun = jax.nn.initializers.lecun_normal  # N(0, 1 / fan_in), truncated; LeCun et al., 1998
 he = jax.nn.initializers.he_normal  # N(0, 2 / fan_in), truncated; He et al., 2015
 normal = jax.nn.initializers.normal  # N(0, stddev); argument stddev
 

@@ -18,6 +18,9 @@ several texts, one after the other, and `segments` (1, 2, ... and 0 for nothing,
 which positions belong together. The states are reset where a segment begins, and attention reads the keys of its own
 segment. One text a row is segments of 1, and 0 where it is over.
 
+W_o begins as N(0, 1 / fan in), for Glorot's is small before a large vocabulary; W_c as twice Glorot's, for c and h are
+below one.
+
 Everything is a pure function of (params, ...); tokens are time-major; dropout masks are drawn outside the loops.
 """
 
@@ -30,7 +33,7 @@ import jax.numpy as jnp
 
 from rnn_jax import attention
 from rnn_jax.cells.base import Cell
-from rnn_jax.cells.initializers import glorot, normal
+from rnn_jax.cells.initializers import glorot, lecun, normal
 from rnn_jax.scan import scan
 
 
@@ -43,6 +46,7 @@ class Decoder(abc.ABC):
     targets: int  # vocabulary
     d: int = 512  # units of each layer
     embed: int = 256
+    embed_scale: float = 0.1  # embeddings begin as N(0, embed_scale^2)
     layers: int = 1
     inform: Literal["state", "input", "attention"] = "attention"
     attention: Literal["additive", "dot", "general", "concat"] = "additive"
@@ -85,18 +89,18 @@ class Decoder(abc.ABC):
         d, embed, wide = self.d, self.embed, self.keys
         more = {"state": 0, "input": wide, "attention": (d if self.feed else 0) if self.after else wide}[self.inform]
         layers = enumerate(jax.random.split(next(k), self.layers))
-        params: dict[str, Any] = {"target_embedding": normal(0.1)(next(k), (self.targets, embed))}
+        params: dict[str, Any] = {"target_embedding": normal(self.embed_scale)(next(k), (self.targets, embed))}
         params["decoder"] = [self.cell.init(key, embed + more if i == 0 else d, d) for i, key in layers]
         if self.inform == "attention":
             params["attention"] = attention.init(self.attention, next(k), d, wide, d)
         if self.after:
-            params["combine"] = glorot()(next(k), (wide + d, d))
+            params["combine"] = 2 * glorot()(next(k), (wide + d, d))
         if self.gate:
             params["gate"] = {"w": glorot()(next(k), (d, 1)), "b": jnp.zeros(1)}
         features = d if self.after or self.inform == "state" else d + wide + embed
         if self.deep:
             params["deep"] = glorot()(next(k), (features, 2 * self.deep))
-        return params | {"wo": glorot()(next(k), (self.deep or features, self.targets)), "bo": jnp.zeros(self.targets)}
+        return params | {"wo": lecun()(next(k), (self.deep or features, self.targets)), "bo": jnp.zeros(self.targets)}
 
     def opening(self, params, memory, segments):
         """The carry of `advance` where each target position's segment begins, [t b ...]."""

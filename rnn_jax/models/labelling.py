@@ -96,7 +96,7 @@ class Tagger(nnx.Module):
 class Classifier(nnx.Module):
     """(logits [n b c] of the labels of sentences 1 ... n of each row, attention weights [n t b] or None)."""
 
-    def __init__(self, encoder: Encoder, classes: int, *, pool: str, rngs: nnx.Rngs):
+    def __init__(self, encoder: Encoder, classes: int, pool: str, *, rngs: nnx.Rngs):
         if pool not in pooling.KINDS:
             raise ValueError(f"no pooling {pool!r}; there are {', '.join(pooling.KINDS)}")
         d = encoder.wide

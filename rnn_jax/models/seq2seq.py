@@ -33,7 +33,8 @@ class Seq2Seq(Decoder):
             self.cell.init(key, wide if i else embed, d) for i, key in enumerate(jax.random.split(key, self.layers))
         ]
         params = super().init(next(k))
-        params |= {"source_embedding": normal(0.1)(next(k), (self.sources, embed)), "forward": stack(next(k))}
+        params["source_embedding"] = normal(self.embed_scale)(next(k), (self.sources, embed))
+        params["forward"] = stack(next(k))
         if self.bidirectional:
             params["backward"] = stack(next(k))
             one = jax.tree.leaves(self.cell.carry(1, d))

@@ -4,11 +4,15 @@ import io
 import json
 import re
 
+import jax
+import numpy as np
 import pytest
 from front_door import call, refused
 
+from configs.classification import default
 from experiments import classification
 from rnn_jax import train
+from rnn_jax.data import labelled, sentences
 
 pytestmark = pytest.mark.usefixtures("quick_module")
 TINY = {
@@ -45,6 +49,27 @@ def test_another_model_and_pooling(tmp_path, capsys):
     assert [f.name for f in (tmp_path / "w/figures").iterdir()] == ["loss.png"]
 
 
+def test_networks_of_several_seeds_vote(tmp_path, capsys):
+    """p(label) is the mean of theirs; one network alone is what its parameters are by themselves."""
+    assert call(classification, tmp_path / "w", capsys, **TINY | {"seeds": 2})[::2] == (0, "")
+    found = json.loads((tmp_path / "w/results.json").read_text())
+    assert isinstance(found["valid_loss"], float) and isinstance(found["sentences_per_second"], int)
+    assert sorted(f.name for f in (tmp_path / "w/figures").iterdir())[-1] == "loss.png"
+    config = default.get_config()
+    config.update_from_flattened_dict(TINY | {"seeds": 2})
+    meta = train.load_params(tmp_path / "w")[1]
+    features = sentences.Features.from_json(meta["features"])
+    params, rebuild = classification.make(config, features, 2)
+    params = train.load_params(tmp_path / "w", params)[0]
+    rows = classification.lay(config, features, meta["labels"], [labelled.Labelled("", ("dull", "but", "moving"))])
+    said = lambda config, params: next(iter(rows.read(lambda b: classification.scorer(config, rebuild)(params, b))))
+    both = said(config, params)
+    config.seeds = 1
+    alone = [said(config, jax.tree.map(lambda a, i=i: a[i], params)) for i in range(2)]
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3  # they are two
+    np.testing.assert_allclose(np.exp(both), np.mean(np.exp(alone), axis=0), rtol=1e-5)
+
+
 def test_lines_in_lines_out_and_what_is_wrong_with_them_at_the_end(trained, capsys, monkeypatch):
     say = lambda given: monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
     say(b"the plot was dull\n\n\xff\xfe\nzzz " + b"very " * 80 + b"\n")
@@ -64,6 +89,7 @@ def test_lines_in_lines_out_and_what_is_wrong_with_them_at_the_end(trained, caps
         ({"mode": "tag"}, "holds no run to tag: train it first"),
         ({"data.most": 0}, "config.data.most=0: want at least 1"),
         ({"smoothing": -0.1}, "config.smoothing=-0.1: want a share from 0 to below 1"),
+        ({"seeds": 0}, "config.seeds=0: want at least 1"),
         ({"samples": -1}, "config.samples=-1: want at least 0"),
         ({"features.word": 0}, "config.features: want widths of at least 0, and at least 1 of the word"),
         ({"data.source": "trec", "data.root": "/nowhere"}, "/nowhere/sentence_classification/TREC.train.all does not"),

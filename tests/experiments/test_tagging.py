@@ -49,7 +49,7 @@ def test_every_result_and_picture_is_there(trained):
     found = results(trained)
     assert set(found) == {
         "accuracy", "f1", "precision", "recall", "valid_accuracy", "valid_f1", "valid_precision", "valid_recall",
-        "valid_loss", "padding_waste", "words_per_second", "parameters", "seconds",
+        "valid_loss", "best_valid_loss", "padding_waste", "words_per_second", "parameters", "seconds",
     }  # fmt: skip
     assert 0.1 < found["accuracy"] < 1 and 0 <= found["f1"] <= 100 and found["words_per_second"] > 0
     assert 0 < found["padding_waste"] < 0.5 and found["parameters"] > 500
