@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from rnn_jax.cells.base import Cell
-from rnn_jax.cells.initializers import glorot, lecun, normal
+from rnn_jax.cells.initializers import glorot, normal
 from rnn_jax.models.decoder import split
 from rnn_jax.models.labelling import drop
 from rnn_jax.scan import scan
@@ -40,7 +40,7 @@ class S2VT:
             "target_embedding": normal(0.1)(next(k), (self.targets, self.embed)),
             "first": self.cell.init(next(k), self.embed, self.d),
             "second": self.cell.init(next(k), self.d + self.embed, self.d),
-            "wo": lecun()(next(k), (self.d, self.targets)), "bo": jnp.zeros(self.targets),
+            "wo": glorot()(next(k), (self.d, self.targets)), "bo": jnp.zeros(self.targets),
         }  # fmt: skip
 
     def advance(self, params, carry, x):
