@@ -232,13 +232,7 @@ class Trained:
 def caption(config, workdir):
     """A line for each picture: its name, a tab, the caption, a tab, its log p. What cannot be read is told on standard
     error, and stands in the page."""
-    images, bad = {}, {}
-    for path in pictures.found(config.images):
-        try:
-            images[str(path)] = pictures.whole(path, 320)
-        except DataError as error:
-            print(error, file=sys.stderr)
-            bad[str(path)] = str(error)
+    images, bad = writing.readable(pictures.found(config.images), lambda path: pictures.whole(path, 320))
     texts = Trained(config, workdir)(list(images.values()), config.decode.best) if images else []
     writing.save(workdir, images, texts)
     for name, ((text, logprob), *_) in zip(images, texts, strict=True):

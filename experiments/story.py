@@ -19,7 +19,6 @@ of held-out texts that the autoencoder writes word for word), encoder_ppl, decod
 
 import csv
 import math
-import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -220,12 +219,7 @@ def styled(texts, only) -> float:
 def tell(config, workdir):
     """A line for each picture: its name, the caption, the story, with tabs between."""
     wanted, folder = captioner(config, workdir)
-    images = {}
-    for path in pictures.found(config.images):
-        try:
-            images[str(path)] = pictures.whole(path, 320)
-        except DataError as error:
-            print(error, file=sys.stderr)
+    images, _ = writing.readable(pictures.found(config.images), lambda path: pictures.whole(path, 320))
     if not images:
         raise DataError(f"config.images={config.images}: no picture can be read")
     vocabulary = words.from_json(train.load_params(workdir / "encoder")[1]["vocabulary"])

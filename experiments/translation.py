@@ -93,7 +93,7 @@ def score(model: Seq2Seq, params, batch, smoothing=0.0, key=None):
 
 def make(config, source, target) -> Seq2Seq:
     cell = getattr(cells, config.cell)()
-    names = ("embed", "embed_scale", "layers", "bidirectional", "inform", "attention", "when", "feed", "deep")
+    names = ("embed", "layers", "bidirectional", "inform", "attention", "when", "feed", "deep")
     sizes = {name: config[name] for name in (*names, "dropout", "dropout_out", "variational")}
     return Seq2Seq(cell, len(target), sources=len(source), d=config.width, **sizes)
 

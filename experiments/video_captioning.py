@@ -14,7 +14,6 @@ half: what the frames without their order tell, rnn_jax/data/clips.py); bleu1 ..
 valid_loss, padding_waste, words_per_second, parameters, seconds.
 """
 
-import sys
 from functools import partial
 from typing import Any
 
@@ -119,23 +118,19 @@ def directed(texts, references) -> float:
 def caption(config, workdir):
     """A line for each clip: its name, a tab, the sentence, a tab, its log p. What cannot be read is told on standard
     error."""
-    read, names = [], []
-    for path in clips.found(config.clips):
-        try:
-            read.append(clips.read(path, config.data.pixels, config.data.frames))
-            names.append(str(path))
-        except DataError as error:
-            print(error, file=sys.stderr)
+    read, _ = writing.readable(
+        clips.found(config.clips), lambda path: clips.read(path, config.data.pixels, config.data.frames)
+    )
     if not read:
         raise DataError(f"config.clips={config.clips}: no clip can be read")
-    given = [captions.Picture(name, clip, []) for name, clip in zip(names, read, strict=True)]
+    given = [captions.Picture(name, clip, []) for name, clip in read.items()]
     frames, counts, _ = clips.frames(config.data, given)
     vocabulary = words.from_json(train.load_params(workdir)[1]["vocabulary"])
     net = Network(config, vocabulary, frames.shape[2:])
     params = train.load_params(workdir, net.begin())[0]
     texts = net.write(params, {"frames": frames, "counts": counts}, config.decode.beams)
-    writing.save(workdir, names, texts)
-    for name, ((text, logprob), *_) in zip(names, texts, strict=True):
+    writing.save(workdir, read, texts)
+    for name, ((text, logprob), *_) in zip(read, texts, strict=True):
         print(f"{name}\t{text}\t{logprob:.2f}")
 
 

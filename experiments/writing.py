@@ -3,6 +3,7 @@
 import abc
 import csv
 import math
+import sys
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnn_jax import decoding, metrics, plots, train
-from rnn_jax.data import captions, words
+from rnn_jax.data import DataError, captions, words
 
 
 class Writer(abc.ABC):
@@ -94,6 +95,18 @@ def fit(config, workdir, net: Writer, batches: dict[str, captions.Batches]):
     out = {"valid_loss": result.metrics["valid_loss"], "ppl": math.exp(nats_per_word(result.params, "test"))}
     out |= {"padding_waste": waste, "words_per_second": round(float(np.median(speeds))), "parameters": size}
     return result.params, out | {"seconds": result.metrics["seconds"]}
+
+
+def readable(paths, read) -> tuple[dict[str, Any], dict[str, str]]:
+    """(path -> read(path) of those that can be read, path -> why not of the others, which standard error is told)."""
+    found, bad = {}, {}
+    for path in map(str, paths):
+        try:
+            found[path] = read(path)
+        except DataError as error:
+            print(error, file=sys.stderr)
+            bad[path] = str(error)
+    return found, bad
 
 
 def cut(views, size: int):

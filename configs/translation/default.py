@@ -22,7 +22,6 @@ def get_config() -> Any:
     config.cell = "gru"  # a name in rnn_jax.cells
     config.width = 128  # units of each layer, in each direction
     config.embed = 32
-    config.embed_scale = 1.0  # standard deviation of the embeddings at the beginning
     config.layers = 1
     config.bidirectional = True  # the encoder
     config.inform = "attention"  # what the decoder knows: state, input (the encoder's end at each step), attention

@@ -46,7 +46,6 @@ class Decoder(abc.ABC):
     targets: int  # vocabulary
     d: int = 512  # units of each layer
     embed: int = 256
-    embed_scale: float = 0.1  # embeddings begin as N(0, embed_scale^2)
     layers: int = 1
     inform: Literal["state", "input", "attention"] = "attention"
     attention: Literal["additive", "dot", "general", "concat"] = "additive"
@@ -89,7 +88,7 @@ class Decoder(abc.ABC):
         d, embed, wide = self.d, self.embed, self.keys
         more = {"state": 0, "input": wide, "attention": (d if self.feed else 0) if self.after else wide}[self.inform]
         layers = enumerate(jax.random.split(next(k), self.layers))
-        params: dict[str, Any] = {"target_embedding": normal(self.embed_scale)(next(k), (self.targets, embed))}
+        params: dict[str, Any] = {"target_embedding": normal(0.1)(next(k), (self.targets, embed))}
         params["decoder"] = [self.cell.init(key, embed + more if i == 0 else d, d) for i, key in layers]
         if self.inform == "attention":
             params["attention"] = attention.init(self.attention, next(k), d, wide, d)

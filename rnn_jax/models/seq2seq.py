@@ -33,7 +33,7 @@ class Seq2Seq(Decoder):
             self.cell.init(key, wide if i else embed, d) for i, key in enumerate(jax.random.split(key, self.layers))
         ]
         params = super().init(next(k))
-        params["source_embedding"] = normal(self.embed_scale)(next(k), (self.sources, embed))
+        params["source_embedding"] = normal(0.1)(next(k), (self.sources, embed))
         params["forward"] = stack(next(k))
         if self.bidirectional:
             params["backward"] = stack(next(k))

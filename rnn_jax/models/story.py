@@ -23,7 +23,7 @@ class TextCoder(Captioner):
     def init(self, key):
         key, *keys = jax.random.split(key, 4)
         layer = lambda key: self.cell.init(key, self.embed, self.d)
-        more = {"source_embedding": normal(self.embed_scale)(keys[0], (self.targets, self.embed))}
+        more = {"source_embedding": normal(0.1)(keys[0], (self.targets, self.embed))}
         return super().init(key) | more | {"forward": layer(keys[1]), "backward": layer(keys[2])}
 
     def code(self, params, tokens, lengths):
