@@ -69,7 +69,7 @@ def test_a_folder_of_pictures(trained, tmp_path, capsys):
 def test_another_cell_and_form_and_the_controls(tmp_path):
     """A picture that tells nothing: captions are the same for all pictures."""
     plain = {"inform": "state", "balance": 0, "gate": False, "baseline_steps": 0}
-    plain["decode.beams"] = 1  # two hypotheses of a beam can be so alike that rounding chooses, in each lane its own way
+    plain["decode.beams"] = 1  # of two hypotheses that are nearly equal, rounding chooses, in each lane anew
     found = run(tmp_path / "none", cell="gru", see="first", seen="none", **plain)
     assert found["bleu4"] == found["shuffled_image_bleu4"] and "no_image_bleu4" not in found
     rows = list(csv.DictReader((tmp_path / "none/captions.csv").open()))
