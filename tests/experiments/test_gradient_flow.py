@@ -8,7 +8,7 @@ import pytest
 from front_door import call, refused
 
 from configs.gradient_flow.default import get_config
-from experiments import gradient_flow
+from experiments import gradient_flow, memory_runs
 from rnn_jax import train
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -71,7 +71,7 @@ def test_every_optimizer_of_the_config_is_complete():
     config = get_config()
     assert set(config.optimizers) == {"sgd", "momentum", "adagrad", "rmsprop", "adam"}
     for name in config.optimizers:
-        train.optim.build(gradient_flow.with_optimizer(config, dict(config.optimizers[name]) | {"name": name}))
+        train.optim.build(memory_runs.with_optimizer(config, dict(config.optimizers[name]) | {"name": name}))
 
 
 @pytest.mark.parametrize(
