@@ -9,7 +9,7 @@ CPU cores, other jobs beside it; the test part with its five references, a beam 
                                 BLEU-1   BLEU-4 (greedy)   ROUGE-L   CIDEr-D   time
     cnn_h0                       56.0     16.7 (16.0)       41.0      0.364    13 min
     ... --config.data.pixels=224 56.4     17.3 (15.8)       41.8      0.380    8 min
-    show_attend_tell             56.9     17.4 (15.9)       41.5      0.378    23 min
+    show_attend_tell             56.5     17.3 (15.5)       41.9      0.401    15 min
     show_and_tell                53.0     14.9 (13.9)       39.5      0.304     9 min, 1 core, before W_o
     cnn_h0, others' pictures              5.1                         0.068
     without pictures                      7.2                         0.093
