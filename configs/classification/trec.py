@@ -7,10 +7,13 @@ Published: a convolutional network without pretrained vectors 91.2 % (Kim, 2014,
 
     test accuracy 91.2 %, five networks that vote          175 s
 
-Chosen on a tenth held out, 545 questions (--config.data.hold_out=0.1; of five networks each the validation accuracy,
-its loss, the test accuracy): attention 87.5, 0.409, 89.8; the maximum 87.0, 0.633, 89.8; a window of three words in
-place of the LSTM, and the maximum, 85.3, 0.601, 89.6. With a fiftieth held out, as here, the test gives 91.2, 90.8 and
-90.8. One network alone, 2026-11-26: 90.6, 91.2 and 90.8. One standard error of 500 questions is 1.3 points.
+Whether the target is met is open: the rule below was settled after test figures were seen. By accuracy on the fiftieth
+held out here (109 questions: the maximum 90.8, attention 89.0, the window 89.0) the maximum is chosen, and the test
+gives 90.8; by loss there (0.606, 0.386, 0.596) attention. Chosen on a tenth held out, 545 questions
+(--config.data.hold_out=0.1; of five networks each the validation accuracy, its loss, the test accuracy): attention
+87.5, 0.409, 89.8; the maximum 87.0, 0.633, 89.8; a window of three words in place of the LSTM, and the maximum, 85.3,
+0.601, 89.6. With a fiftieth held out, as here, the test gives 91.2, 90.8 and 90.8. One network alone, 2026-11-26: 90.6,
+91.2 and 90.8. One standard error of 500 questions is 1.3 points.
 """
 
 from configs.classification import default

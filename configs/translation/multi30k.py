@@ -19,9 +19,9 @@ brackets):
 
 BLEU by source tokens, at most 8, 12, 16, 20, 24, 28: additive 34.6, 39.6, 40.1, 36.0, 23.6, 27.1; without 14.9, 16.3,
 14.0, 12.5, 8.0, 10.5. Published perplexities (24 to 44) are those of a decoder that reads its own words, and not
-comparable. Luong's row is from before its scores were scaled at the beginning (`rnn_jax.attention.init`): attention lay
-on one key then, mostly the wrong one, and the validation loss was 2.49 at the end; at width 256 it is 1.84 now, and
-BLEU 34.8 (multi30k_256.py, with English to German). All rows are from before W_o began by its fan-in alone.
+comparable. Luong's row is from before its scores were scaled at the beginning (`rnn_jax.attention.init`): the
+validation loss was 2.49 at the end; at width 256 it is 1.84 now, and BLEU 34.8 (multi30k_256.py, with English to
+German). All rows are from before W_o began by its fan-in alone.
 """
 
 from configs.translation import default
