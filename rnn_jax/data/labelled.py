@@ -35,7 +35,8 @@ def defaults():
             "name": "imdb_reviews",  # of source=tfds: features text and label
             "download": False,  # may TFDS fetch what is absent?
             "size": 2000,  # of source=generated: sentences to train on; a fourth as many to validate, and to test
-            "hold_out": 0.1,  # of trec and tfds, which have no validation part: this share of the training part
+            "hold_out": 0.1,  # of trec and tfds, which have no validation part: this share of the training part,
+            "fold": 0,  # and which one: of hold_out=0.2 the folds 0 to 4 hold out each sentence once
             "longest": 0,  # words of a sentence that are read, from its first; 0: all
             "row": 64,  # positions of a row that sentences are packed into; longer ones drop out of training
             "most": 8,  # sentences of a row
@@ -67,6 +68,9 @@ def load(config: Any) -> Parts:
     if not valid:  # drawn at random, alike in every run: the files may be in some order
         order = np.random.default_rng(0).permutation(len(train))
         held = max(1, int(len(train) * config.hold_out))
+        if not 0 <= config.fold < len(train) // held:
+            raise DataError(f"config.data.fold={config.fold}: want 0 to {len(train) // held - 1}")
+        order = np.roll(order, -config.fold * held)
         valid, train = [[train[i] for i in order[:held]]], [train[i] for i in order[held:]]
     parts = []
     for name, part in zip(("train", "valid", "test"), (train, *valid, test), strict=True):

@@ -6,6 +6,7 @@
     cpu        one device, and what a gradient keeps of all     "deferred"           "chunked"
                steps does not fit the caches (36 MiB)
     cpu        all others, linear ones too                      "deferred"           "deferred"
+    cpu        bfloat16 or float16                              the same, in float32 (rnn_jax/methods/widened.py)
     gpu        linear in a carry whose units are apart          "associative"        "associative"
     gpu        the kernel takes it (weights fit the chip), no   "fused"              "fused"
                float64, one device of compute capability >= 9.0
@@ -41,6 +42,7 @@ from rnn_jax.methods.chunked import Chunked, fitting, kept
 from rnn_jax.methods.deferred.loop import UNROLL
 from rnn_jax.methods.deferred.placement import BILINEAR, ONCE, Sum, make_plan, size
 from rnn_jax.methods.fused import Fused
+from rnn_jax.methods.widened import widen, widened
 from rnn_jax.tracing import Body
 
 SMALL_WEIGHTS, LARGE_STACK, MANY_GATES = 2 * 2**20, 16 * 2**20, 4  # bytes, bytes
@@ -64,6 +66,12 @@ def pick(body: Body, length: int, platform: str | None = None) -> Choice:
         return on_gpu(body, length)
     if platform != "cpu":
         return Choice("deferred", "deferred", f"one product per weight gradient (not measured on a {platform} yet)")
+    single = widened(body)
+    choice = on_cpu(single or body, length)
+    return choice if single is None else choice._replace(why=choice.why + "; in float32, which is faster on a CPU")
+
+
+def on_cpu(body: Body, length: int) -> Choice:
     plan = make_plan(body, length)
     products = [e for e in plan.ahead if e.primitive.name in BILINEAR]
     weights = sum(size(a) for e in products for a in e.invars if plan.where.get(a) == ONCE)
@@ -102,6 +110,11 @@ def capability() -> tuple[int, ...]:
 
 
 def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
+    if jax.default_backend() == "cpu" and (single := widened(body)):
+        types = [a.aval.dtype for a in body.jaxpr.outvars]
+        carry, ys = run(single, *([widen(a) for a in each] for each in (fixed, carry, xs)), length, reverse)
+        out = [a.astype(kind) for a, kind in zip([*carry, *ys], types, strict=True)]
+        return out[: body.n_carry], out[body.n_carry :]
     choice = pick(body, length)
     methods = {"deferred": deferred.run, "hoisted": hoisted.run, "chunked": Chunked(choice.chunk or None)}
     methods |= {"associative": Associative(), "fused": KERNEL}

@@ -33,6 +33,11 @@ def test_sst2_and_trec(folder):
     assert [len(part) for part in trec[:3]] == [15, 5, 1] and trec.test == [("location", ["Where", "?"])]
     assert sorted(words[2] for _, words in trec.train + trec.valid) == sorted(f"é{i}" for i in range(20))
     assert labelled.load(want) == trec  # the same are held out
+    folds = [labelled.load(config(**dict(want) | {"fold": i})) for i in range(4)]
+    assert folds[0] == trec and sorted(s for f in folds for s in f.valid) == sorted(trec.train + trec.valid)
+    assert all(sorted(f.train + f.valid) == sorted(trec.train + trec.valid) for f in folds)
+    with pytest.raises(DataError, match=r"config.data.fold=4: want 0 to 3"):
+        labelled.load(config(**dict(want) | {"fold": 4}))
     assert labelled.load(config(source="sst2", root=str(folder), longest=2)).test[0].words == ["a", "fine"]
 
 
