@@ -6,45 +6,49 @@
 Targets (float32, 2 CPU cores, forward and backward, median): LSTM as fast as torch (0.8 at 16x1024x768x768) and 1.3 x
 as fast as flax's better cell, GRU and tanh 1.5 x as fast as torch and 1.3 x as flax; 60 % of the GEMM peak at
 64x256x256x512; "auto" at most 1.05 x "reference" everywhere.
-Measured 2026-11-26, jax 0.10.2, torch 2.13, flax 0.12, 2 CPU cores (Xeon with AVX-512 and AMX) with nothing else at
-work, the gradient: ours in ms, and the time of the others over it, medians of neighbours. One JAX device; in brackets
-with JAX_NUM_CPU_DEVICES=2 before the command, one device a core and the batch cut over them, as `train.fit` cuts it.
+Measured 2026-11-27, jax 0.10.2, torch 2.13, flax 0.12, 2 CPU cores (AMD, Zen 5) with nothing else at work, one JAX
+device, the gradient: ours in ms, and the time of the others over it, medians of neighbours. Beside it torch and flax on
+an Intel with AVX-512 and AMX (2026-11-26), nothing else at work either; with JAX_NUM_CPU_DEVICES=2 before the command
+(one device a core, the batch cut over them as `train.fit` cuts it) torch's LSTM took 0.76, 0.71, 0.64, 0.84 and 0.79
+times as long there (not at 1x4096).
 
-    b x t x n x d         ours   torch           flax   haiku  equinox  Keras  reference
+    b x t x n x d         ours  torch   flax  haiku  equinox  Keras  reference      Intel: ours  torch  flax
     LSTM
-    20x200x6x50           10.6   0.94 (0.76)     1.33   1.11   1.80     1.28   1.45
-    32x100x64x128         24.1   0.68 (0.71)     1.31   1.24   1.44     1.44   1.49
-    50x50x128x128         20.6   0.76 (0.64)     1.20   1.14   1.61     1.16   1.15
-    1x4096x64x128         64.5   1.04            1.98   1.83   2.38     2.11   2.27
-    64x256x256x512        1104   0.95 (0.84)     1.05   1.07   1.14            1.11
-    16x1024x768x768       2967   0.81 (0.79)     1.59   2.01   1.38            1.65
+    20x200x6x50            4.3   0.97   1.27   1.26   1.83     1.34   1.36                 10.6   0.94  1.33
+    32x100x64x128         10.7   0.71   1.35   1.29   1.67     1.70   1.80                 24.1   0.68  1.31
+    50x50x128x128          9.9   0.70   1.10   1.35   1.56     1.15   1.23                 20.6   0.76  1.20
+    1x4096x64x128         32.2   0.93   1.54   1.67   1.72     1.79   1.89                 64.5   1.04  1.98
+    64x256x256x512       549.1   0.97   1.05   1.17   1.20     1.16   1.18                 1104   0.95  1.05
+    16x1024x768x768     1496.4   0.93   2.13   2.32   1.72     2.40   2.43                 2967   0.81  1.59
     GRU
-    20x200x6x50            8.8   4.97            1.23   1.59   1.66     1.46   1.48
-    32x100x64x128         17.5   1.98            1.19   1.33   1.23     1.65   1.31
-    50x50x128x128         15.4   1.78            1.33   1.38   1.49     1.38   1.32
-    1x4096x64x128         48.6   16.3            1.59   5.82   1.66     1.65   14.6
-    64x256x256x512         986   0.93            0.95   0.98   1.08            1.00
-    16x1024x768x768       2615   1.29            1.41   1.52   1.33            1.48
+    20x200x6x50            3.4   6.78   1.34   1.67   1.72     1.51   1.41                  8.8   4.97  1.23
+    32x100x64x128          8.4   2.52   1.58   1.63   1.64     1.45   1.51                 17.5   1.98  1.19
+    50x50x128x128          7.4   2.23   1.29   1.44   1.61     1.33   1.42                 15.4   1.78  1.33
+    1x4096x64x128         29.3   15.5   1.39   3.04   1.40     1.54   7.31                 48.6   16.3  1.59
+    64x256x256x512       417.1   1.85   1.13   1.21   1.19     1.74   1.14                 (986   0.93  0.95)
+    16x1024x768x768     1164.7   2.41   2.00   2.17   1.81     2.01   2.22                 (2615  1.29  1.41)
     tanh
-    20x200x6x50            3.1   4.70            1.92   1.91            1.93   1.92
-    32x100x64x128          5.7   2.45            1.40   1.50            1.43   1.52
-    50x50x128x128          5.0   1.69            1.44   1.27            1.36   1.19
-    1x4096x64x128         14.4   19.6            2.23   2.10            2.33   2.25
-    64x256x256x512         294   0.99            0.97   0.89                   0.99
-    16x1024x768x768        776   1.25            1.57   1.53                   1.60
+    20x200x6x50            1.4   5.55   1.81   1.86            1.83   1.82                  3.1   4.70  1.92
+    32x100x64x128          2.7   2.84   1.64   1.61            1.69   1.66                  5.7   2.45  1.40
+    50x50x128x128          2.6   2.37   1.38   1.38            1.41   1.40                  5.0   1.69  1.44
+    1x4096x64x128          8.2   16.8   2.19   2.36            2.23   2.18                 14.4   19.6  2.23
+    64x256x256x512       134.9   1.99   1.18   1.09            1.18   1.20                 (294   0.99  0.97)
+    16x1024x768x768      355.4   2.45   1.76   1.71            1.77   1.74                 (776   1.25  1.57)
 
-Matrix products reached 217 GFLOP/s; the LSTM's share of it 0.65 at 64x256x256x512 and 0.72 at 16x1024x768x768.
-LSTM in bfloat16, ours in ms, torch, flax, reference: 20x200x6x50 59, 0.24, 1.22, 1.29; 32x100x64x128 74, 0.17, 1.15,
-1.17; 50x50x128x128 48, 0.26, 1.17, 1.21. Why ours is slower than in float32 was not looked into. (1x4096x64x128 in
-bfloat16 took more than 4 minutes and was stopped.)
-Without a gradient "reference" takes 0.93 to 2.3 of the time of "auto", haiku's LSTM 0.84 at 50x50x128x128.
+In brackets: with products as columns, which on the AMD took up to 1.5 times as long as rows there (tanh at 32 x 512;
+rnn_jax/methods/deferred/layout.py); not measured anew on the Intel. Matrix products reached 496 GFLOP/s on the AMD, 217
+on the Intel; the LSTM's share of it is 0.57 and 0.65 at 64x256x256x512, 0.62 and 0.72 at 16x1024x768x768. Without a
+gradient "reference" took 0.93 to 2.3 of the time of "auto" on the Intel, haiku's LSTM 0.84 at 50x50x128x128.
 
-Missed: torch's LSTM at the four shapes below 1; torch 1.5 for GRU and tanh at the two large shapes, and flax 1.3 for
-the LSTM at 50x50 and 64x256, the GRU at 20x200, 32x100 and 64x256, tanh at 64x256. On a busy host, perhaps another
-machine (its products reached 130 to 150 GFLOP/s), torch over ours was 1.16, 1.00, 1.01, 1.32, 1.12, 0.98 for the LSTM
-on 2026-11-25. On a faster one (404 GFLOP/s, 2026-11-27, the gradient at the three small shapes) ours took 5.6, 14.0 and
-12.5 ms for the LSTM, torch 0.96, 0.69 and 0.68 of it, flax 1.32, 1.26 and 1.09; for the GRU torch 4.3, 1.9, 1.4 and
-flax 1.17, 1.08, 1.14; for tanh 4.4, 2.1, 1.5 and 1.72, 1.44, 1.40.
+bfloat16, on the AMD, the gradient, ours in ms, torch and flax over it; "auto" computes in float32 there
+(rnn_jax/methods/widened.py), and torch with the processor's products of bfloat16: LSTM at 20x200x6x50, 32x100x64x128
+and 50x50x128x128 5.0, 19.6, 12.8; 1.70, 0.47, 0.50; 8.5, 2.8, 2.3. GRU 4.6, 9.8, 8.7; 7.6, 2.4, 1.6; 6.1, 4.1, 3.0.
+tanh 1.8, 3.3, 3.0; 10, 3.6, 2.2; 6.0, 4.9, 3.3. (1x4096x64x128 was not timed.)
+
+Missed on the AMD: torch's LSTM at the five shapes with a target of 1, and flax 1.3 for the LSTM at 20x200, 50x50 and
+64x256, for the GRU at 50x50 and 64x256, for tanh at 64x256; the share of the peak by 0.03. On another host (404
+GFLOP/s, 2026-11-27, the three small shapes) ours took 5.6, 14.0 and 12.5 ms for the LSTM, torch 0.96, 0.69 and 0.68 of
+it, flax 1.32, 1.26 and 1.09; for the GRU torch 4.3, 1.9, 1.4 and flax 1.17, 1.08, 1.14.
 
 Where the LSTM's 14.0 ms went there at 32x100x64x128, its products timed apart: 25 and 26 us a step in the loops
 (torch's product 18), so 5.1 ms; dW_h 1.8, dW_x 1.2, x W_x 0.7, dx 0.8 ms after and before them; what is left, 4.4 ms,
