@@ -11,10 +11,12 @@ The CNN (rnn_jax/models/vision) is trained along, or frozen: then its features a
 results.json, of the test part with a beam of config.decode.beams: bleu1 ... bleu4, rouge_l (percent), cider_d, exact
 (share of captions that are one of the references), bleu4_greedy; shuffled_image_bleu4 and shuffled_image_cider_d (the
 same model, each picture's caption from another picture), no_image_bleu4 and no_image_cider_d (the same decoder trained
-without pictures, config.baseline_steps); ppl, valid_loss, padding_waste, words_per_second, parameters, seconds.
+without pictures, config.baseline_steps); ppl, valid_loss, padding_waste, words_per_second, parameters, seconds;
+views_seconds, in which all pictures were read and their features computed, or found in the cache.
 """
 
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -40,7 +42,9 @@ def main(config: Any, workdir):
         return caption(config, workdir)
     found, eye = captions.load(config.data), sight(config)
     print(found.report, flush=True)
+    began = time.perf_counter()
     parts = {name: part(config, eye, getattr(found, name), name) for name in ("train", "valid", "test")}
+    seeing = round(time.perf_counter() - began, 3)
     net = Network(config, eye, found.vocabulary)
     params, out = writing.fit(config, workdir, net, batches(config, parts, found.vocabulary))
     views, references = parts["test"].views, [list(map(captions.tokens, p.captions)) for p in parts["test"].pictures]
@@ -51,6 +55,7 @@ def main(config: Any, workdir):
     out |= {
         f"shuffled_image_{k}": v for k, v in writing.judged(others, references).items() if k in ("bleu4", "cider_d")
     }
+    out["views_seconds"] = seeing
     show(config, workdir, net, params, parts["test"], texts)
     if config.baseline_steps:
         blind = config.copy_and_resolve_references()

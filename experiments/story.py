@@ -8,8 +8,9 @@ style is shifted, and a decoder that has learnt stories alone writes on from it.
 
 Three models, each in a folder of the workdir: captions (a run of experiments.captioning; config.captions names a
 finished one), encoder (an autoencoder of captions and passages alike, its decoder hampered by lost words so that the
-code must tell), decoder (passages alone, from their codes and some noise). The original's encoder is skip-thoughts,
-trained to predict neighbouring sentences; here there are no neighbours of a caption.
+code must tell), decoder (passages, from their codes and some noise; with config.also some captions too, from which it
+has the words of pictures where the passages are few: the shift then chooses the manner). The original's encoder is
+skip-thoughts, trained to predict neighbouring sentences; here there are no neighbours of a caption.
 
 results.json: content_shifted, content_plain (share of the captions' content words that the story has, by the shifted
 code and by that of the captions alone), content_chance (the same, of another picture's story); style_shifted,
@@ -57,10 +58,13 @@ def main(config: Any, workdir):
     made = {"encoder_ppl": out["ppl"], "seconds": out["seconds"]}
     codes = {part: encoder.codes(params, texts[part][1]) for part in captions.PARTS}
     decoder = Decoder(config, vocabulary)
-    parts = {part: decoder.batches(texts[part][1], codes[part]) for part in captions.PARTS}
-    decoder_params, more = writing.fit(config, workdir / "decoder", decoder, parts)
-    made |= {"decoder_ppl": more["ppl"]}
-    made["seconds"] += more["seconds"]
+    some = np.random.default_rng(config.seed).permutation(said)[: round(config.also * len(told))].tolist()
+    more = np.concatenate([codes["train"], encoder.codes(params, some)]) if some else codes["train"]
+    parts = {part: decoder.batches(texts[part][1], codes[part]) for part in ("valid", "test")}
+    parts["train"] = decoder.batches([*told, *some], more)
+    decoder_params, out = writing.fit(config, workdir / "decoder", decoder, parts)
+    made |= {"decoder_ppl": out["ppl"]}
+    made["seconds"] += out["seconds"]
     held = [*texts["test"][0][:200], *texts["test"][1][:200]]
     back = encoder.write(params, encoder.views(held), config.decode.beams)
     made["reconstruction"] = float(np.mean([a == b[0][0] for a, b in zip(held, back, strict=True)]))
@@ -246,8 +250,11 @@ def check(config):
     for key, value in counts.items():
         if value < 1:
             raise ValueError(f"config.{key}={value}: want at least 1")
-    if not (math.isfinite(config.noise) and config.noise >= 0 and 0 <= config.lost < 1):
-        raise ValueError(f"config.noise={config.noise}, lost={config.lost}: want noise >= 0, and a share lost below 1")
+    for key in ("noise", "also"):
+        if not (math.isfinite(config[key]) and config[key] >= 0):
+            raise ValueError(f"config.{key}={config[key]}: want at least 0")
+    if not 0 <= config.lost < 1:
+        raise ValueError(f"config.lost={config.lost}: want a share below 1")
     if config.mode == "tell" and not config.images:
         raise ValueError("config.images='': name pictures, or folders of them, with commas between")
     captioner(config, Path())

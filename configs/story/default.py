@@ -32,6 +32,7 @@ def get_config() -> Any:
     config.embed = 64
     config.dropout_out = 0.0  # of what the readouts see
     config.lost = 0.3  # share of words that a decoder does not see in training
+    config.also = 0.0  # captions that the story decoder learns to write as well, over the number of passages
     config.noise = 0.1  # of the codes that the story decoder learns from, over their size
 
     config.data = ConfigDict(

@@ -16,6 +16,7 @@ def get_config():
     config = default.get_config()
     config.width, config.embed = 256, 128
     config.data.least, config.data.longest = 3, 30
+    config.also = 1.0
     config.dropout_out = 0.3
     config.pictures = 1000
     config.optimizer.rate = 1e-3

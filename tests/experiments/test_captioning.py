@@ -40,6 +40,7 @@ def test_every_result_and_picture_is_there(trained):
     for key in ("bleu1", "bleu4", "bleu4_greedy", "no_image_bleu4", "shuffled_image_bleu4", "rouge_l"):
         assert 0 <= found[key] <= 100, key
     assert found["cider_d"] >= 0 <= found["no_image_cider_d"] and 0 <= found["exact"] <= 1
+    assert 0 <= found["views_seconds"] < found["seconds"] + 60
     assert 1 < found["ppl"] < 100 and 0 <= found["padding_waste"] < 0.5 and found["words_per_second"] > 0
     assert sorted(f.name for f in (trained / "figures").iterdir()) == [
         "attention_0.png", "attention_1.png", "captions.png", "loss.png",

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("quick_module")
 TINY = {
     "caption_steps": 1, "caption_sizes": "(40,8,8)", "pictures": 8, "width": 6, "embed": 4, "steps": 1,
     "data.size": 60, "data.batch": 16, "data.shapes": 1, "decode.beams": 2, "decode.batch": 8, "decode.longest": 8,
-    "samples": 1, "best": 2, "log_every": 1,
+    "samples": 1, "best": 2, "log_every": 1, "also": 0.5,
 }  # fmt: skip
 
 
@@ -49,7 +49,8 @@ def test_stories_of_one_s_own_pictures(trained, tmp_path, capsys):
     ("changed", "message"),
     [
         ({"cell": "elman"}, "config.cell=elman: want one of "),
-        ({"lost": 1.0}, "config.noise=0.1, lost=1.0: want noise >= 0, and a share lost below 1"),
+        ({"lost": 1.0}, "config.lost=1.0: want a share below 1"),
+        ({"also": -1.0}, "config.also=-1.0: want at least 0"),
         ({"captions": "nowhere"}, "config.captions=nowhere: no finished run of experiments.captioning is there"),
         ({"data.text": "none.txt"}, "none.txt"),
     ],
