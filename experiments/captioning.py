@@ -3,6 +3,8 @@
     python -m experiments.captioning [--config=configs/captioning/<run>.py] [--config.cell=gru]
     python -m experiments.captioning --config.mode=caption --workdir=DIR --config.images=FILE,FOLDER
         captions of one's own pictures by a trained model: DIR/captions.csv, and DIR/captions.html with the pictures
+    python -m experiments.captioning --config.mode=judge --workdir=DIR --config.decode.beams=10
+        the metrics of a trained model, searched in another way, on the validation part (config.decode.part)
 
 The CNN (rnn_jax/models/vision) is trained along, or frozen: then its features are computed once and kept. The decoder
 (rnn_jax/models/captioner.py) has them as its first state, as its first word, or under its attention. The loss is
@@ -38,8 +40,8 @@ SQUEEZENET = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
 def main(config: Any, workdir):
-    if config.mode == "caption":
-        return caption(config, workdir)
+    if config.mode != "train":
+        return {"caption": caption, "judge": judge}[config.mode](config, workdir)
     found, eye = captions.load(config.data), sight(config)
     print(found.report, flush=True)
     began = time.perf_counter()
@@ -248,13 +250,27 @@ def caption(config, workdir):
     print(f"{len(texts)} captions: {page}", file=sys.stderr)
 
 
+def judge(config, workdir):
+    """The metrics of a part, of its pictures that can be read."""
+    name = config.decode.part
+    trained = Trained(config, workdir)
+    held = part(config, trained.net.eye, getattr(captions.load(config.data), name), name)
+    views = held.views[: len(held.pictures)]  # not the mirrored ones
+    texts = trained.net.write(trained.params, views, config.decode.beams)
+    references = [list(map(captions.tokens, p.captions)) for p in held.pictures]
+    return {"part": name} | writing.judged(texts, references)
+
+
 def check(config):
     choices = {
-        "mode": ("train", "caption"), "cell": cells.known(), "unit": ("step", "epoch"), "seen": captions.SEEN,
+        "mode": ("train", "caption", "judge"), "cell": cells.known(), "unit": ("step", "epoch"),
+        "seen": captions.SEEN,
     }  # fmt: skip
     for key, known in choices.items():
         if config[key] not in known:
             raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
+    if config.decode.part not in captions.PARTS:
+        raise ValueError(f"config.decode.part={config.decode.part}: want one of {', '.join(captions.PARTS)}")
     if config.encoder.name not in vision.NAMES:
         raise ValueError(f"config.encoder.name={config.encoder.name}: want one of {', '.join(vision.NAMES)}")
     counts = {"width": config.width, "embed": config.embed, "layers": config.layers, "samples": config.samples}
@@ -269,7 +285,7 @@ def check(config):
         raise ValueError(
             f"config.balance={config.balance} is a penalty of attention: set config.inform=attention, or 0"
         )
-    if config.mode == "train":
+    if config.mode != "caption":
         sight(config)
         if config.data.source in ("flickr8k", "folder"):
             captions.load(config.data)

@@ -18,7 +18,7 @@ from rnn_jax.data import captions
 
 def get_config() -> Any:
     config: Any = ConfigDict()
-    config.mode = "train"  # or caption: pictures of one's own
+    config.mode = "train"  # or caption: pictures of one's own; judge: metrics of a trained model
     config.images = ""  # of mode=caption: files and folders, with commas between
     config.seed = 0
 
@@ -64,6 +64,7 @@ def get_config() -> Any:
             "length_power": 0.0,  # rnn_jax.decoding.Penalty
             "longest": 30,  # words
             "batch": 50,  # pictures at once
+            "part": "valid",  # of mode=judge: of the data, train, valid or test
         }
     )
     config.samples = 4  # pictures of each kind in the sheet, and with their attention

@@ -67,6 +67,21 @@ def test_a_folder_of_pictures(trained, tmp_path, capsys):
     assert page.count("<img") == 2 and "cut.jpg" in page
 
 
+def test_judged_again_as_in_training_and_searched_otherwise(trained, capsys):
+    found = json.loads((trained / "results.json").read_text())
+    options = TINY | {"mode": "judge", "decode.part": "test"}
+    code, out, err = call(captioning, trained, capsys, **options)
+    again = json.loads(out)
+    assert code == 0 and again.pop("part") == "test", err
+    assert again == {key: found[key] for key in again} and "cider_d" in again
+    code, out, _ = call(captioning, trained, capsys, **options | {"decode.beams": 1})
+    assert json.loads(out)["bleu4"] == found["bleu4_greedy"]
+    code, out, _ = call(captioning, trained, capsys, **options | {"decode.part": "valid"})
+    assert code == 0 and json.loads(out)["part"] == "valid"
+    code, _, err = call(captioning, trained, capsys, **options | {"decode.part": "tests"})
+    assert code == 2 and "config.decode.part=tests: want one of train, valid, test" in err
+
+
 def test_another_cell_and_form_and_the_controls(tmp_path):
     """A picture that tells nothing: captions are the same for all pictures."""
     plain = {"inform": "state", "balance": 0, "gate": False, "baseline_steps": 0}
