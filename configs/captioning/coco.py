@@ -11,6 +11,6 @@ from configs.captioning import show_attend_tell
 def get_config():
     config = show_attend_tell.get_config()
     config.data.source, config.data.download = "tfds", True
-    config.data.least = 5
+    config.data.least, config.data.pixels = 5, 0
     config.encoder.name = "resnet50"
     return config

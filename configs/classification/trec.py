@@ -7,13 +7,18 @@ Published: a convolutional network without pretrained vectors 91.2 % (Kim, 2014,
 
     test accuracy 91.2 %, five networks that vote          175 s
 
-Whether the target is met is open: the rule below was settled after test figures were seen. By accuracy on the fiftieth
-held out here (109 questions: the maximum 90.8, attention 89.0, the window 89.0) the maximum is chosen, and the test
-gives 90.8; by loss there (0.606, 0.386, 0.596) attention. Chosen on a tenth held out, 545 questions
-(--config.data.hold_out=0.1; of five networks each the validation accuracy, its loss, the test accuracy): attention
-87.5, 0.409, 89.8; the maximum 87.0, 0.633, 89.8; a window of three words in place of the LSTM, and the maximum, 85.3,
-0.601, 89.6. With a fiftieth held out, as here, the test gives 91.2, 90.8 and 90.8. One network alone, 2026-11-26: 90.6,
-91.2 and 90.8. One standard error of 500 questions is 1.3 points.
+The setting was chosen of three by cross-validation on the training questions, five networks each
+(--config.data.hold_out=0.2 --config.data.fold=0 to 4; 2026-11-27, 1.5 to 3 minutes each):
+
+    pooling                                    accuracy   loss     by fold                         test, all data
+    attention                                  87.19 %    0.413    86.5, 87.4, 87.1, 87.6, 87.3    91.2
+    maximum (--config.pool=max)                87.19 %    0.634    86.7, 87.3, 86.8, 87.5, 87.6    90.8
+    maximum of windows of three words in       86.00 %    0.595    85.9, 85.5, 86.2, 85.7, 86.7    90.8
+    place of the LSTM (and --config.model=mlp --config.reach="(1,1)")
+
+Attention and the maximum are right as often, 4,752 times of 5,450; the loss, which decides here, was not named before.
+One standard error of the 500 test questions is 1.3 points: 91.2 and 90.8 are two questions apart. Trained with a tenth
+held out attention has 89.8 on the test, with a fifth 89.6 to 90.8. One network alone, 2026-11-26: 90.6, 91.2 and 90.8.
 """
 
 from configs.classification import default
