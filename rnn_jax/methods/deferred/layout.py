@@ -16,14 +16,15 @@ step, rows / columns:
 
 On 2 cores 971 / 586 at b = 16, d = 768 and 5129 / 2421 at b = 32, d = 1024. Not where b is no multiple of 8 (345 / 562
 at b = 10, d = 512), nor at 128 rows (2460 / 2807). That was an Intel with AVX-512 and AMX. On an AMD of 2026-11-27 (Zen
-5) rows take this much of the gradient's time with columns, n = 256 and d = 512, or n = d = 768 at b = 16:
+5) rows take this much of the gradient's time with columns, at d = 512 with n = 256 (n = 512 where b = 8), and at 768:
 
-    b           8      16     32     64     16, d = 768
+    b           8      16     32     64     16, n = d = 768
     LSTM 4d     0.97   0.97   0.95   0.98   1.01
     GRU  3d     1.00   0.94   0.88   0.83   0.93
     tanh d      0.81   0.83   0.66   0.76   0.82
 
-So columns are for weights that are WIDE, at most 32 rows: where both machines gain, or the one loses little.
+So columns are for at most 32 rows and weights that are WIDE: there the Intel gains (measured at 4d) more than the AMD
+loses.
 """
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs, and of jax.config, are not in JAX's annotations)
