@@ -49,7 +49,7 @@ def main(config: Any, workdir):
     seeing = round(time.perf_counter() - began, 3)
     net = Network(config, eye, found.vocabulary)
     params, out = writing.fit(config, workdir, net, batches(config, parts, found.vocabulary))
-    views, references = parts["test"].views, [list(map(captions.tokens, p.captions)) for p in parts["test"].pictures]
+    views, references = parts["test"].views, parts["test"].references
     texts = net.write(params, views, config.decode.beams)
     out |= writing.judged(texts, references)
     out["bleu4_greedy"] = writing.judged(net.write(params, views, 1), references)["bleu4"]
@@ -86,6 +86,11 @@ class Sight(NamedTuple):
 class Part(NamedTuple):
     pictures: list[captions.Picture]
     views: Any  # [n ...]: features or pixels; with config.flip [2 n ...], those of the mirrored pictures behind
+
+    @property
+    def references(self) -> list[list[str]]:
+        """What people wrote about each picture."""
+        return [[captions.tokens(text) for text in picture.captions] for picture in self.pictures]
 
 
 def sight(config) -> Sight:
@@ -257,8 +262,7 @@ def judge(config, workdir):
     held = part(config, trained.net.eye, getattr(captions.load(config.data), name), name)
     views = held.views[: len(held.pictures)]  # not the mirrored ones
     texts = trained.net.write(trained.params, views, config.decode.beams)
-    references = [list(map(captions.tokens, p.captions)) for p in held.pictures]
-    return {"part": name} | writing.judged(texts, references)
+    return {"part": name} | writing.judged(texts, held.references)
 
 
 def check(config):

@@ -12,7 +12,7 @@ pixels with SqueezeNet's features the targets are BLEU-1 57, BLEU-4 16, CIDEr-D 
     ... --config.data.pixels=224 56.4     17.3 (15.8)       41.8      0.380     8 min, no baseline
     show_attend_tell, at 176     58.8     18.1 (17.2)       43.3      0.421    34 min
     ... --config.data.pixels=128 56.5     17.3 (15.5)       41.9      0.401    15 min
-    show_and_tell                54.1     14.8 (14.3)       40.2      0.322     4 min
+    show_and_tell                54.1     14.8 (14.3)       40.2      0.322     4 min, nothing beside it
     cnn_h0, others' pictures              5.1                         0.068
     attention, others' pictures           4.6                         0.061
     without pictures                      7.2                         0.093
