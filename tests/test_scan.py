@@ -516,6 +516,7 @@ def test_what_is_hoisted_and_deferred():
     inside, outside = loop_of(jax.grad(lambda p: jnp.sum(scan(cell.step, p, carry, xs, method="deferred")[1])), params)
     assert inside.count("dot_general") == 2
     assert outside.count("dot_general") == 3  # x @ wx, dwx, dwh
+    assert not {"add", "add_any"} & set(outside)  # the bias is added within the loop, not to all t in a pass of its own
     inside, _ = loop_of(lambda p: scan(cayley, p, carry[0], xs, method="deferred"), step_problem(cayley)[0])
     assert inside.count("dot_general") == 1 and "triangular_solve" not in inside  # the orthogonal matrix is made once
     inside, _ = loop_of(lambda p: scan(blocks, p, carry[0], xs, method="deferred"), step_problem(blocks)[0])

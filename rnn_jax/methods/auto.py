@@ -75,10 +75,10 @@ def on_cpu(body: Body, length: int) -> Choice:
     plan = make_plan(body, length)
     products = [e for e in plan.ahead if e.primitive.name in BILINEAR]
     weights = sum(size(a) for e in products for a in e.invars if plan.where.get(a) == ONCE)
-    fed = {s.z for s in plan.loop if isinstance(s, Sum) and s.outside in plan.loop_ahead}
+    fed = {s.z for s in plan.loop if isinstance(s, Sum) and any(v in plan.loop_ahead for v in s.outside)}
     cuts = [e for e in plan.loop if not isinstance(e, Sum) and e.primitive.name in ("slice", "split")]
     gates = max((sum(len(e.outvars) for e in cuts if e.invars[0] is z) for z in fed), default=0)
-    stack = length * sum(size(s.outside) for s in plan.loop if isinstance(s, Sum) and s.z in fed)
+    stack = length * sum(size(s.z) for s in plan.loop if isinstance(s, Sum) and s.z in fed)
     chunk, gradient, kept_all = fitting(plan, length), "deferred", kept(plan) * length
     why = "one product per weight gradient"
     if kept_all > LARGE_KEPT and chunk < length and jax.device_count() == 1 and not body.jaxpr.effects:

@@ -35,7 +35,7 @@ def step_values(plan: Plan, env, saved=None, turned=None):
                 env[item.z] = restored(plan, item)(saved[item.z], [env[v] for v in item.inner], pairs)
                 continue
             z = [term(plan, e, env, turned) for e in item.products]
-            z += [env[v] for v in ([item.outside] if item.outside else []) + item.inner]
+            z += [env[v] for v in item.outside + item.inner]
             env[item.z] = functools.reduce(jnp.add, z)
         elif saved is not None and item.effects:
             env.update({v: saved[v] for v in item.outvars})
@@ -118,7 +118,7 @@ def trace_backward(plan: Plan) -> Backward:
     carry_in = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
     carry_out = body.jaxpr.outvars[: body.n_carry]
     sums = [s for s in plan.loop if isinstance(s, Sum)]
-    outsides = {s.outside for s in sums}
+    outsides = {v for s in sums for v in s.outside}
     deferred = [(e, w) for s in sums for e in s.products if (w := weight_of(e, where)) is not None]
     weights_only = {e.invars[w] for e, w in deferred}
     elsewhere = (
@@ -130,7 +130,7 @@ def trace_backward(plan: Plan) -> Backward:
         v for v in plan.loop_once if is_float(v) and v not in outsides and (v not in weights_only or v in elsewhere)
     ]
     ahead = [v for v in plan.loop_ahead if is_float(v) and (v not in outsides or v in elsewhere)]
-    handed = [s for s in sums if s.outside is not None or any(weight_of(e, where) is not None for e in s.products)]
+    handed = [s for s in sums if s.outside or any(weight_of(e, where) is not None for e in s.products)]
     operands = [e.invars[1 - w] for e, w in deferred]
     operands = [v for v in dict.fromkeys(operands) if v not in carry_in and where[v] == LOOP]
     stored = [s.z for s in sums] + [v for e in plan.loop if not isinstance(e, Sum) and e.effects for v in e.outvars]
@@ -302,8 +302,8 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn):
         operands = dict(zip(back.operands, us, strict=True)) | dict(zip(carry_in, carries, strict=True))
         operands |= dict(zip(plan.loop_ahead, ahead, strict=True))
         for s, d in zip(back.sums, dz, strict=True):
-            if s.outside is not None:
-                add(s.outside, d if where[s.outside] == AHEAD else jnp.sum(d, 0, dtype=total_dtype(s.z)))
+            for v in s.outside:
+                add(v, d if where[v] == AHEAD else jnp.sum(d, 0, dtype=total_dtype(s.z)))
             for eqn in s.products:
                 w = weight_of(eqn, where)
                 if w is not None:

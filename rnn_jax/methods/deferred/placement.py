@@ -25,11 +25,11 @@ BUDGET, BULKY = 2**30, 8
 
 
 class Sum(NamedTuple):
-    """z = outside + sum(products) + sum(inner): one stored value and one cotangent for all of its terms."""
+    """z = sum(outside) + sum(products) + sum(inner): one stored value and one cotangent for all of its terms."""
 
     z: core.Var
     products: list[Any]  # bilinear equations
-    outside: core.Var | None  # the terms known before the loop, summed there
+    outside: list[core.Var]  # the terms known before the loop, summed there: those of x, and those of once values
     inner: list[core.Var]  # other loop values
 
 
@@ -157,7 +157,7 @@ def make_plan(body: Body, length: int) -> Plan:
     reads = []
     for item in loop:
         if isinstance(item, Sum):
-            reads += [a for e in item.products for a in e.invars] + ([item.outside] if item.outside else [])
+            reads += [*(a for e in item.products for a in e.invars), *item.outside]
         else:
             reads += item.invars
     reads = variables([*reads, *jaxpr.outvars[: body.n_carry]])
@@ -274,11 +274,12 @@ def group(loop, after, jaxpr, where, presums):
             products = [eqn]
         if not products:
             continue
-        z, total = eqn.outvars[0], None
-        if outside:
-            total = core.Var(z.aval)
-            where[total] = max((where[a] for a in variables(outside)), default=ONCE)
-            presums.append((total, outside))
+        z, totals = eqn.outvars[0], []
+        for p in (AHEAD, ONCE):  # apart: to add a bias to all t before the loop is a pass over [t b d]
+            if known := [a for a in outside if p == (ONCE if isinstance(a, core.Literal) else where[a])]:
+                totals.append(core.Var(z.aval))
+                where[totals[-1]] = p
+                presums.append((totals[-1], known))
         absorbed.update(id(e) for e in eaten)
-        sums[id(eqn)] = Sum(z, products, total, inner)
+        sums[id(eqn)] = Sum(z, products, totals, inner)
     return [sums.get(id(e), e) for e in loop if id(e) not in absorbed]
