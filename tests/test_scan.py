@@ -523,6 +523,24 @@ def test_what_is_hoisted_and_deferred():
     assert inside.count("dot_general") == 1  # the output layer follows the loop
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_on_a_gpu_a_bias_is_added_before_the_loop(dtype, monkeypatch):
+    """There that may be part of the product. Its gradient is summed in float32 all the same."""
+    cell, b, t = cells.lstm(), 64, 200  # of its own: compiled calls are kept by step
+    params = jax.tree.map(lambda a: a.astype(dtype), cell.init(jax.random.key(0), N, D, jnp.float32))
+    xs = normal(3, t, b, N).astype(dtype)
+
+    def grads(method, dtype):
+        p, x = jax.tree.map(lambda a: a.astype(dtype), (params, xs))
+        return jax.grad(lambda p: jnp.sum(jnp.sin(scan(cell.step, p, cell.carry(b, D, dtype), x, method=method)[1])))(p)
+
+    exact = grads("reference", jnp.float32)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert "add" in loop_of(lambda dtype=dtype: grads("deferred", dtype))[1]
+    for k, d in grads("deferred", dtype).items():
+        assert relative(d, exact[k]) < (1e-4 if dtype == jnp.float32 else 0.05), k
+
+
 @pytest.mark.parametrize("order", ["x h", "h x 1", "vectors", "two"])
 def test_a_product_with_a_concatenation_is_taken_apart(order):
     """The input's share leaves the loop, and so does its weight gradient."""

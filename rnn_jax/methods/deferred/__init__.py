@@ -27,7 +27,7 @@ import functools
 import jax.numpy as jnp
 from jax.extend import core
 
-from rnn_jax.methods.deferred.equations import evaluate, evaluate_stacked
+from rnn_jax.methods.deferred.equations import evaluate, evaluate_stacked, half, over_time
 from rnn_jax.methods.deferred.loop import make_loop
 from rnn_jax.methods.deferred.placement import AHEAD, ONCE, make_plan, place, variables
 from rnn_jax.tracing import Body, effects_of
@@ -51,8 +51,15 @@ def run(body: Body, fixed, carry, xs, length: int, reverse: bool, make=make_loop
     for eqn in plan.ahead:
         evaluate_stacked(eqn, env, where)
     for total, terms in plan.presums:
-        value = functools.reduce(jnp.add, (a.val if isinstance(a, core.Literal) else env[a] for a in terms))
-        lead = (length,) if where[total] == AHEAD else ()
+        stacked = where[total] == AHEAD
+
+        def term(a):
+            if isinstance(a, core.Literal):
+                return a.val
+            return over_time(env[a], length) if stacked and where[a] == ONCE and half(a.aval.dtype) else env[a]
+
+        value = functools.reduce(jnp.add, map(term, terms))
+        lead = (length,) if stacked else ()
         env[total] = jnp.broadcast_to(value, (*lead, *total.aval.shape)).astype(total.aval.dtype)
 
     looped = make(plan, length, reverse)
