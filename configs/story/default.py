@@ -5,8 +5,8 @@
 Needs no network and no file. Measured 2026-11-27, jax 0.10.2, less than 4 minutes on 2 CPU cores that other jobs
 shared: stories name 83 % of the colours and kinds of their captions (those of another picture 24 %), with 0.92 of the
 share of story words that held-out passages have; without the shift 82 % and 0.92: it changes little here.
-All held-out texts come back from their code word for word. 36 % of the captions that
-the short training of `caption_steps` gives are right (experiments.captioning, trained to its end: 97 %).
+All held-out texts come back from their code word for word. 36 % of the captions that the short training of
+`caption_steps` gives are right (experiments.captioning, trained to its end: 97 %).
 """
 
 from typing import Any
