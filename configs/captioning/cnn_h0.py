@@ -20,8 +20,8 @@ pixels with SqueezeNet's features the targets are BLEU-1 57, BLEU-4 16, CIDEr-D 
 
 The photographs have 128 pixels; more are an enlargement, which gives the CNN more positions to see them at: 7 x 7, 10 x
 10, 13 x 13. At 176 attention is 1.7 and 1.3 of a BLEU-4 point ahead of h0 (target 1), at 128 it was 0.6. One seed each;
-the order in which two cores add is enough for what lies between the two runs of attention. Its time is that of the
-training on cached features (target 30 min).
+no more than rounding lies between the two runs of attention. Its time is that of the training on cached features
+(target 30 min).
 Before W_o (the readout) began by its fan-in alone, h0 had 55.5, 16.7, 0.359, and enlarged to 224 pixels 55.6, 16.5,
 0.348. Enlarged, with embeddings N(0, 1): 53.3, 15.4, 0.332; validation loss 3.48 after one epoch and 2.930 at the end,
 where N(0, 0.01) has 3.54 and 2.897. Reading all 8,000 pictures and computing the features of 14,000 (the training part

@@ -65,12 +65,13 @@ A kernel in which four gates are slices of one array is not vectorised (77 us a 
 gradient each gate is a kernel of its own, which is. A product of few rows is sooner done with the large weight on the
 left: so it is multiplied as columns (rnn_jax/methods/deferred/layout.py).
 
-Where the rest is to be had: the loops use one core. The whole gradient on one core (taskset -c 0) takes only 1.0 to 1.6
-times as long at the four small shapes: a product of [32 128] and [128 512] takes 21 us on one core and on two, and XLA
-sends work to a second thread only where more than eight kernels of a loop's body are ready at once (its ThunkExecutor).
-Two halves of the batch in one body, with eight kernels of one number each before the second half, took 0.60 of the time
-of the whole (32 x 128; 0.55 at 64 x 128, 0.64 at 64 x 256) for a bare LSTM, but 1.07 to 1.24 where the loop reads or
-writes values of all t, and 0.95 to 1.5 in "deferred": why was not found. Sixteen products of 32 columns each took 0.86.
+Where the rest is to be had: at small shapes the loops use one core. The whole gradient on one core (taskset -c 0) takes
+only 1.0 to 1.6 times as long at the four: a product of [32 128] and [128 512] takes 21 us on one core and on two, and
+XLA sends work to a second thread only where more than eight kernels of a loop's body are ready at once (its
+ThunkExecutor). Two halves of the batch in one body, with eight kernels of one number each before the second half, took
+0.60 of the time of the whole (32 x 128; 0.55 at 64 x 128, 0.64 at 64 x 256) for a bare LSTM, but 1.07 to 1.24 where the
+loop reads or writes values of all t, and 0.95 to 1.5 in "deferred": why was not found. Sixteen products of 32 columns
+each took 0.86.
 
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
 up to 1.6 times (the order is random now); a process on both cores stops XLA's loops from using the second one, so
