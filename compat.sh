@@ -17,7 +17,8 @@ run() { # run <environment> <packages...>
   [ -x "$env/bin/python" ] || "$python" -m venv "$env"
   "$env/bin/pip" install --quiet "$@" pytest pytest-xdist
   "$env/bin/python" -c "import jax, flax, sys; print('compat: python', sys.version.split()[0], 'jax', jax.__version__, 'flax', flax.__version__)"
-  PYTHONPATH=. "$env/bin/python" -m pytest -n 2 -p no:cacheprovider -W ignore $tests
+  # XLA_FLAGS is set, to nothing: tests/conftest.py would choose the emitters that compile faster
+  XLA_FLAGS="${XLA_FLAGS-}" PYTHONPATH=. "$env/bin/python" -m pytest -n 2 -p no:cacheprovider -W ignore $tests
 }
 
 tests="$*"

@@ -56,7 +56,7 @@ def all_reduces(hlo):
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_one_all_reduce(cell):
-    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    env = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
     script = textwrap.dedent(SCRIPT).replace("CELL", repr(cell))
     run = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
