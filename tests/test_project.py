@@ -72,16 +72,16 @@ def test_one_training_loop():
 
 
 def test_import_is_light():
-    """No TFDS, Grain, Orbax or matplotlib; and at most 0.3 s over jax and flax."""
+    """No TFDS, Grain, Orbax or matplotlib; and at most 0.3 s of a processor over jax and flax, in the best of three."""
     script = (
-        "import time, jax, flax.nnx; a = time.perf_counter(); import rnn_jax, rnn_jax.nn; b = time.perf_counter() - a\n"
+        "import time, jax, flax.nnx; a = time.process_time(); import rnn_jax, rnn_jax.nn; b = time.process_time() - a\n"
         "import sys; print(b, *(m for m in ('tensorflow_datasets', 'grain', 'orbax.checkpoint', 'matplotlib', 'rich') "
         "if m in sys.modules and m not in loaded))"
     )
     before = "import jax, flax.nnx, sys; loaded = set(sys.modules)\n"
-    out = subprocess.run([sys.executable, "-c", before + script], capture_output=True, text=True, check=True).stdout
-    seconds, *heavy = out.split()
-    assert not heavy and float(seconds) < 0.3
+    command = [sys.executable, "-c", before + script]
+    outs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+    assert not outs[0][1:] and min(float(seconds) for seconds, *_ in outs) < 0.3
 
 
 def readme():
