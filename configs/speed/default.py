@@ -61,17 +61,23 @@ Where the LSTM's 14.0 ms went there at 32x100x64x128, its products timed apart: 
 is 18 and 10 element-wise kernels and copies a step, seven of which write one value each of the step into its stack.
 Tried in vain: XLA's oneDNN, XNNPACK, no YNNPACK, vectors of 512 bits, its other scheduler (all within its noise); the
 operand of dW laid out first (0.8 to 0.9 of the time at 64 or 128 x 3200 x 512, 1.1 to 2.4 at narrow and at large ones).
-A kernel in which four gates are slices of one array is not vectorised (77 us a step, of four arrays 12); with a
-gradient each gate is a kernel of its own, which is. A product of few rows is sooner done with the large weight on the
-left: so it is multiplied as columns (rnn_jax/methods/deferred/layout.py).
+A kernel in which four gates are slices of one array is not vectorised (77 us a step, of four arrays 12): XLA makes what
+the slices share a function, which each calls. With a gradient each gate is a kernel of its own, which is vectorised. A
+product of few rows is sooner done with the large weight on the left: so it is multiplied as columns
+(rnn_jax/methods/deferred/layout.py).
 
-Where the rest is to be had: at small shapes the loops use one core. The whole gradient on one core (taskset -c 0) takes
+Where the rest might be had: at small shapes the loops use one core. The whole gradient on one core (taskset -c 0) takes
 only 1.0 to 1.6 times as long at the four: a product of [32 128] and [128 512] takes 21 us on one core and on two, and
 XLA sends work to a second thread only where more than eight kernels of a loop's body are ready at once (its
 ThunkExecutor). Two halves of the batch in one body, with eight kernels of one number each before the second half, took
 0.60 of the time of the whole (32 x 128; 0.55 at 64 x 128, 0.64 at 64 x 256) for a bare LSTM, but 1.07 to 1.24 where the
-loop reads or writes values of all t, and 0.95 to 1.5 in "deferred": why was not found. Sixteen products of 32 columns
-each took 0.86.
+loop reads or writes values of all t, and 0.95 to 1.5 in "deferred". In such a loop, written out by hand, XLA lets
+temporaries of both halves share memory, so that 13 of 30 kernels wait for the other half (TF_CPP_VMODULE=
+thunk_executor=6; of two loops in one program the second waits for the first, too); with the temporaries in the loop's
+state none does. But on an Intel even that took 1.2 to 1.5 of the time, and so did the bare loop (2026-11-28): it is no
+way for every machine. Sixteen products of 32 columns each took 0.86. One device a core (JAX_NUM_CPU_DEVICES=2) gave
+there 1.04 to 1.25 times as many steps a second of the trainings of char_lm, toy and translation, beside slower
+evaluations.
 
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
 up to 1.6 times (the order is random now); a process on both cores stops XLA's loops from using the second one, so
