@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# XLA's older emitters of CPU kernels compile a test's programs in 0.6 of the time; `make compat` tests the core with
-# those that users get.
+# XLA's older emitters of CPU kernels compile many small programs in 0.6 of the time, others in as much; `make compat`
+# tests the core with those that users get.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters")
 
 import jax
