@@ -25,25 +25,26 @@ times as long there (not at 1x4096).
     32x100x64x128          8.4   2.52   1.58   1.63   1.64     1.45   1.51                 17.5   1.98  1.19
     50x50x128x128          7.4   2.23   1.29   1.44   1.61     1.33   1.42                 15.4   1.78  1.33
     1x4096x64x128         29.3   15.5   1.39   3.04   1.40     1.54   7.31                 48.6   16.3  1.59
-    64x256x256x512       417.1   1.85   1.13   1.21   1.19     1.74   1.14                 (986   0.93  0.95)
-    16x1024x768x768     1164.7   2.41   2.00   2.17   1.81     2.01   2.22                 (2615  1.29  1.41)
+    64x256x256x512       417.1   1.85   1.13   1.21   1.19     1.74   1.14                  896   1.10  1.09
+    16x1024x768x768     1164.7   2.41   2.00   2.17   1.81     2.01   2.22                  2854  1.29  1.38
     tanh
     20x200x6x50            1.4   5.55   1.81   1.86            1.83   1.82                  3.1   4.70  1.92
     32x100x64x128          2.7   2.84   1.64   1.61            1.69   1.66                  5.7   2.45  1.40
     50x50x128x128          2.6   2.37   1.38   1.38            1.41   1.40                  5.0   1.69  1.44
     1x4096x64x128          8.2   16.8   2.19   2.36            2.23   2.18                 14.4   19.6  2.23
-    64x256x256x512       134.9   1.99   1.18   1.09            1.18   1.20                 (294   0.99  0.97)
-    16x1024x768x768      355.4   2.45   1.76   1.71            1.77   1.74                 (776   1.25  1.57)
+    64x256x256x512       134.9   1.99   1.18   1.09            1.18   1.20                  295   1.17  1.14
+    16x1024x768x768      355.4   2.45   1.76   1.71            1.77   1.74                  871   1.28  1.62
 
 The LSTM's rows are of 20:13 to 20:26 UTC, after its bias had left the pass before the loop (0.96 to 0.99 of the time
 but at 1x4096, in turn in one process); GRU and tanh are from before, 0.97 to 1.02 by the same comparison. At the two
 large shapes this host was slower than hours before, for everybody: 549.1 and 1496.4 ms then, torch 0.97 and 0.93.
 
-In brackets: with products as columns, which on the AMD took up to 1.5 times as long as rows there (tanh at 32 x 512;
-rnn_jax/methods/deferred/layout.py); not measured anew on the Intel. Matrix products reached 485 GFLOP/s on the AMD, 217
+GRU and tanh at the two large shapes on the Intel are of 2026-11-28 (10 repeats; products 235 GFLOP/s there), with
+products as rows; as columns, two days before, torch took 0.93 and 1.29 times as long as the GRU, 0.99 and 1.25 as tanh,
+flax 0.95, 1.41, 0.97 and 1.57 (rnn_jax/methods/deferred/layout.py). Matrix products reached 485 GFLOP/s on the AMD, 217
 on the Intel; the LSTM's share of it is 0.47 (0.57 hours before) and 0.65 at 64x256x256x512, 0.56 (0.62) and 0.72 at
-16x1024x768x768. Without a
-gradient "reference" took 0.93 to 2.3 of the time of "auto" on the Intel, haiku's LSTM 0.84 at 50x50x128x128.
+16x1024x768x768. Without a gradient "reference" took 0.93 to 2.3 of the time of "auto" on the Intel, haiku's LSTM 0.84
+at 50x50x128x128.
 
 bfloat16, on the AMD, the gradient, ours in ms, torch and flax over it; "auto" computes in float32 there
 (rnn_jax/methods/widened.py), and torch with the processor's products of bfloat16: LSTM at 20x200x6x50, 32x100x64x128
