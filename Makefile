@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint compat notebooks clean
+.PHONY: demo test test-slow lint compat compat-oldest compat-newest notebooks clean
 
 demo: .venv/installed
 	$(BIN)/python -m experiments.char_lm
@@ -20,11 +20,16 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-# The core on the oldest supported JAX (Colab's) and on the newest, each in its own environment.
+# The core on the oldest supported JAX (that of Colab's TPU image) and on the newest, each in its own environment.
 CORE := tests/test_scan.py tests/test_nn.py tests/test_data_parallel.py tests/cells tests/test_checking.py \
 	tests/gradients/test_flow.py tests/gradients/test_jacobians.py
-compat:
-	PYTHON=$(PYTHON) sh compat.sh $(CORE)
+compat: compat-oldest compat-newest
+
+compat-oldest:
+	PYTHON=$(PYTHON) sh compat.sh .venv-oldest "jax==0.7.2 jaxlib==0.7.2 flax==0.11.2" $(CORE)
+
+compat-newest:
+	PYTHON=$(PYTHON) sh compat.sh .venv-newest "--upgrade jax flax" $(CORE)
 
 notebooks: .venv/installed-test
 	$(BIN)/jupytext --to ipynb colab/*.py

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The core's tests on jax 0.7.2 + flax 0.11.2 (Colab's TPU image) and on the newest. Arguments: test files.
+# The core's tests on other versions of JAX and flax. Arguments: environment, packages (in one word), test files.
 set -eu
 
 newest_python() { # the newest Python here that has venv, $PYTHON at worst
@@ -11,16 +11,10 @@ newest_python() { # the newest Python here that has venv, $PYTHON at worst
   echo "${PYTHON:-python3}"
 }
 
-run() { # run <environment> <packages...>
-  env=$1; shift
-  python=$(newest_python)
-  [ -x "$env/bin/python" ] || "$python" -m venv "$env"
-  "$env/bin/pip" install --quiet "$@" pytest pytest-xdist
-  "$env/bin/python" -c "import jax, flax, sys; print('compat: python', sys.version.split()[0], 'jax', jax.__version__, 'flax', flax.__version__)"
-  # XLA_FLAGS is set, to nothing: tests/conftest.py would choose the emitters that compile faster
-  XLA_FLAGS="${XLA_FLAGS-}" PYTHONPATH=. "$env/bin/python" -m pytest -n 2 -p no:cacheprovider -W ignore $tests
-}
-
-tests="$*"
-run .venv-oldest "jax==0.7.2" "jaxlib==0.7.2" "flax==0.11.2"
-run .venv-newest --upgrade jax flax
+env=$1 packages=$2
+shift 2
+[ -x "$env/bin/python" ] || "$(newest_python)" -m venv "$env"
+"$env/bin/pip" install --quiet $packages pytest pytest-xdist
+"$env/bin/python" -c "import jax, flax, sys; print('compat: python', sys.version.split()[0], 'jax', jax.__version__, 'flax', flax.__version__)"
+# XLA_FLAGS is set, to nothing: tests/conftest.py would choose the emitters that compile faster
+XLA_FLAGS="${XLA_FLAGS-}" PYTHONPATH=. "$env/bin/python" -m pytest -n 2 -p no:cacheprovider -W ignore "$@"

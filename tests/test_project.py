@@ -72,7 +72,7 @@ def test_one_training_loop():
 
 
 def test_import_is_light():
-    """No TFDS, Grain, Orbax or matplotlib; and at most 0.3 s over jax and flax, the best of three."""
+    """No TFDS, Grain, Orbax or matplotlib; and at most 0.3 s over jax and flax, the best of five."""
     script = (
         "import time, jax, flax.nnx; a = time.perf_counter(); import rnn_jax, rnn_jax.nn; b = time.perf_counter() - a\n"
         "import sys; print(b, *(m for m in ('tensorflow_datasets', 'grain', 'orbax.checkpoint', 'matplotlib', 'rich') "
