@@ -45,7 +45,10 @@ def main(config: Any, workdir):
     found, eye = captions.load(config.data), sight(config)
     print(found.report, flush=True)
     began = time.perf_counter()
-    parts = {name: part(config, eye, getattr(found, name), name) for name in ("train", "valid", "test")}
+    sides = (False, True)[: 1 + config.flip]
+    looks = [pictures.Look(corner, side) for corner in (None, *range(config.crops)) for side in sides]
+    parts = {name: part(config, eye, getattr(found, name), name) for name in ("valid", "test")}
+    parts["train"] = part(config, eye, found.train, "train", looks)
     seeing = round(time.perf_counter() - began, 3)
     net = Network(config, eye, found.vocabulary)
     params, out = writing.fit(config, workdir, net, batches(config, parts, found.vocabulary))
@@ -85,7 +88,8 @@ class Sight(NamedTuple):
 
 class Part(NamedTuple):
     pictures: list[captions.Picture]
-    views: Any  # [n ...]: features or pixels; with config.flip [2 n ...], those of the mirrored pictures behind
+    views: Any  # [n ...]: features or pixels
+    also: list[Any]  # the same, as training sees the pictures otherwise
 
     @property
     def references(self) -> list[list[str]]:
@@ -109,36 +113,33 @@ def sight(config) -> Sight:
     return Sight(size, cnn.channels, params, lambda params, seen: rebuild(params)(seen), None, "")
 
 
-def part(config, eye: Sight, found: list[captions.Picture], name="") -> Part:
+def part(config, eye: Sight, found: list[captions.Picture], name="", looks=(pictures.Look(),)) -> Part:
     """The pictures that can be read, and how they look; the others are told."""
-    views, bad = seen(config, eye, found)
-    if config.flip and name == "train":
-        mirrored = seen(config, eye, found, flip=True)[0]
-        views = np.concatenate([views, mirrored])
-    if bad:
+    views, bad = zip(*(seen(config, eye, found, look) for look in looks), strict=True)
+    if bad := bad[0]:
         print(f"{name}: {len(bad)} pictures cannot be read and are left out: {bad[0][1]}", flush=True)
         keep = np.setdiff1d(np.arange(len(found)), [i for i, _ in bad])
-        rows = [keep + at for at in range(0, len(views), len(found))]
-        found, views = [found[i] for i in keep], views[np.concatenate(rows)]
+        found, views = [found[i] for i in keep], [each[keep] for each in views]
     if not found:
         raise DataError(f"{config.data.source}: no picture of the {name} part can be read")
-    return Part(found, views)
+    return Part(found, views[0], list(views[1:]))
 
 
-def seen(config, eye: Sight, found: list[captions.Picture], flip=False):
+def seen(config, eye: Sight, found: list[captions.Picture], look: pictures.Look):
     """(views [n ...], unreadable ones: (number, reason))."""
     encode = eye.encode
     if encode is not None:
-        turned = (lambda images: encode(images[:, :, ::-1])) if flip else encode
-        key = eye.key + " mirrored" * flip
-        return cached.features(found, turned, key=key, size=eye.size, folder=config.data.cache)
+        key = eye.key + str(look)
+        return cached.features(
+            found, lambda images: encode(look(images)), key=key, size=eye.size, folder=config.data.cache
+        )
     views, bad = np.zeros((len(found), eye.size, eye.size, 3), np.uint8), []
     for i, picture in enumerate(found):
         try:
             views[i] = pictures.read(picture.source, eye.size)
         except DataError as error:
             bad.append((i, str(error)))
-    return views[:, :, ::-1] if flip else views, bad
+    return look(views), bad
 
 
 # ----------------------------------------------------------------------------------------------------------- training
@@ -190,7 +191,8 @@ class Network(writing.Writer):
 def batches(config, parts: dict[str, Part], vocabulary) -> dict[str, captions.Batches]:
     sizes = vocabulary, config.data.batch, config.data.shapes
     made = partial(captions.Batches, seed=config.seed, seen=config.seen)
-    return {name: made(each.pictures, {"seen": each.views}, *sizes) for name, each in parts.items()}
+    also = lambda each: [{"seen": views} for views in each.also]
+    return {name: made(each.pictures, {"seen": each.views}, *sizes, also=also(each)) for name, each in parts.items()}
 
 
 # ------------------------------------------------------------------------------------------------------------ writing
@@ -260,8 +262,7 @@ def judge(config, workdir):
     name = config.decode.part
     trained = Trained(config, workdir)
     held = part(config, trained.net.eye, getattr(captions.load(config.data), name), name)
-    views = held.views[: len(held.pictures)]  # not the mirrored ones
-    texts = trained.net.write(trained.params, views, config.decode.beams)
+    texts = trained.net.write(trained.params, held.views, config.decode.beams)
     return {"part": name} | writing.judged(texts, held.references)
 
 
@@ -283,6 +284,8 @@ def check(config):
     for key, value in counts.items():
         if value < 1:
             raise ValueError(f"config.{key}={value}: want at least 1")
+    if not 0 <= config.crops <= 4:
+        raise ValueError(f"config.crops={config.crops}: want 0 to 4, the corners of a picture")
     if config.decode.best > config.decode.beams:
         raise ValueError(f"config.decode.best={config.decode.best}: want at most decode.beams={config.decode.beams}")
     if config.balance and config.inform != "attention":

@@ -48,6 +48,7 @@ def get_config() -> Any:
     config.variational = False  # one dropout mask for all steps
     config.smoothing = 0.0  # of labels
     config.flip = False  # train on mirrored pictures too
+    config.crops = 0  # and on so many corners, each 7/8 of a side, enlarged
     config.seen = "right"  # or none, or shuffled: each caption with another picture. Controls
     config.baseline_steps = 1  # how long the decoder without pictures is trained, in config.unit; 0: not at all
 

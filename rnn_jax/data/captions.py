@@ -247,19 +247,22 @@ class Batches:
     """make(i) -> batch i, for `train.generate`: captions of like length (packing.Bucketed), with START first in
     `inputs` and END last in `target`; and the views of their pictures.
 
-    views: dict name -> [n ...] of n pictures, or [2 n ...] with the mirrored ones behind: a coin decides each time.
+    views: dict name -> [n ...] of n pictures. also: such dicts of other looks at the same pictures (mirrored, ...);
+    which one is seen is drawn each time.
     seen: right; none, all zeros; or shuffled, each caption with the picture of others.
     """
 
     def __init__(
-        self, found: list[Picture], views, vocabulary: Words, batch: int, shapes: int, *, seed=0, seen="right"
-    ):
+        self, found: list[Picture], views, vocabulary: Words, batch: int, shapes: int, *, also=(), seed=0,
+        seen="right",
+    ):  # fmt: skip
         rows = [(i, vocabulary.encode(tokens(text))) for i, picture in enumerate(found) for text in picture.captions]
         columns = {"inputs": [[START, *text] for _, text in rows], "target": [[*text, END] for _, text in rows]}
         self.bucketed = packing.Bucketed(columns, batch, shapes, seed)
         self.count, self.waste = self.bucketed.count, self.bucketed.waste
         self.crc = zlib.crc32(repr([picture.captions for picture in found]).encode())
-        self.views, self.n, self.seed, self.blind = views, len(found), seed, seen == "none"
+        self.looks = [{name: np.asarray(each) for name, each in look.items()} for look in (views, *also)]
+        self.seed, self.blind = seed, seen == "none"
         self.picture = np.array([i for i, _ in rows])
         if seen == "shuffled":
             self.picture = deranged(len(found))[self.picture]
@@ -267,9 +270,9 @@ class Batches:
     def __call__(self, i: int):
         batch = self.bucketed(i)
         at = self.picture[batch.pop("items")]
-        if len(next(iter(self.views.values()))) > self.n:
-            at = at + self.n * np.random.default_rng((self.seed, i)).integers(2, size=len(at))
-        views = {name: np.asarray(each[at]) for name, each in self.views.items()}
+        look = np.random.default_rng((self.seed, i)).integers(len(self.looks), size=len(at))
+        drawn = list(zip(look, at, strict=True))
+        views = {name: np.stack([self.looks[which][name][one] for which, one in drawn]) for name in self.looks[0]}
         return batch | ({name: np.zeros_like(each) for name, each in views.items()} if self.blind else views)
 
 

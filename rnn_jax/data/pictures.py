@@ -10,7 +10,7 @@ import io
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,28 @@ def whole(source: Any, most: int) -> np.ndarray:
         return max(1, round(w * share)), max(1, round(h * share))
 
     return _resized(source, fitting)
+
+
+class Look(NamedTuple):
+    """How training sees a picture: whole, or its corner 0 ... 3 of 7/8 of a side, enlarged; mirrored or not."""
+
+    corner: int | None = None
+    mirrored: bool = False
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [n size size 3] -> the same."""
+        if self.corner is not None:
+            import jax
+
+            size = images.shape[1]
+            side = size * 7 // 8
+            y, x = ((size - side) * at for at in divmod(self.corner, 2))
+            part = images[:, y : y + side, x : x + side].astype(np.float32)
+            images = np.asarray(jax.image.resize(part, images.shape, "bilinear")).round().astype(np.uint8)
+        return images[:, :, ::-1] if self.mirrored else images
+
+    def __str__(self):
+        return f" corner {self.corner}" * (self.corner is not None) + " mirrored" * self.mirrored
 
 
 def _resized(source: Any, size) -> np.ndarray:

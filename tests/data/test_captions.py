@@ -265,3 +265,18 @@ def test_coco_of_tfds(monkeypatch, listed):
     assert found.report.endswith(
         "1 captions are empty, and left out\n1 pictures have no caption, and are left out: b.jpg"
     )
+
+
+def test_of_several_looks_at_a_picture_one_is_drawn_each_time():
+    found = captions.load(config(sizes=(12, 2, 2)))
+    views = {"seen": np.arange(12) * 10}
+    also = [{"seen": views["seen"] + look} for look in (1, 2)]
+    batches = captions.Batches(found.train, views, found.vocabulary, 4, 1, also=also)
+    plain = captions.Batches(found.train, views, found.vocabulary, 4, 1)
+    seen = np.concatenate([batches(i)["seen"] for i in range(60)])
+    assert np.array_equal(seen // 10 * 10, np.concatenate([plain(i)["seen"] for i in range(60)]))
+    counts = np.bincount(seen % 10, minlength=3)
+    assert len(counts) == 3 and counts.min() > 0.2 * len(seen)
+    assert np.array_equal(batches(7)["seen"], batches(7)["seen"])
+    blind = captions.Batches(found.train, views, found.vocabulary, 4, 1, also=also, seen="none")
+    assert not blind(0)["seen"].any()

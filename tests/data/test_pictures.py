@@ -168,3 +168,22 @@ def test_names_of_pictures(tmp_path):
         "in/a.png", "in/b.JPG", "in/d.gif", "in/deep/c.webp", "one.bmp", "lost.png",
     ]  # fmt: skip
     assert pictures.found("") == pictures.found(" , ") == []
+
+
+def test_a_look_is_a_corner_of_the_picture_and_its_mirror():
+    images = RNG.integers(256, size=(2, 16, 16, 3), dtype=np.uint8)
+    assert np.array_equal(pictures.Look()(images), images)
+    assert np.array_equal(pictures.Look(mirrored=True)(images), images[:, :, ::-1])
+    kept = [(slice(0, 14), slice(0, 14)), (slice(0, 14), slice(2, 16)), (slice(2, 16), slice(0, 14)),
+            (slice(2, 16), slice(2, 16))]  # fmt: skip
+    for corner, (y, x) in enumerate(kept):
+        found = pictures.Look(corner)(images)
+        assert found.shape == images.shape and found.dtype == np.uint8
+        outside = RNG.integers(256, size=images.shape, dtype=np.uint8)
+        outside[:, y, x] = images[:, y, x]
+        assert np.array_equal(pictures.Look(corner)(outside), found)  # the rest is not seen
+        assert np.array_equal(pictures.Look(corner, mirrored=True)(images), found[:, :, ::-1])
+        part = Image.fromarray(images[0, y, x]).resize((16, 16), Image.Resampling.BILINEAR)
+        assert np.abs(found[0].astype(int) - np.asarray(part)).max() <= 1
+    names = {str(pictures.Look(corner, side)) for corner in (None, *range(4)) for side in (False, True)}
+    assert len(names) == 10  # what is cached by them is not mixed up

@@ -8,7 +8,9 @@ import pytest
 from front_door import call, refused
 from PIL import Image
 
+from configs.captioning import default
 from experiments import captioning
+from rnn_jax.data import pictures
 
 pytestmark = pytest.mark.usefixtures("quick_module")
 TINY = {
@@ -92,6 +94,24 @@ def test_another_cell_and_form_and_the_controls(tmp_path):
     assert len({row["caption"] for row in rows}) == 1
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_training_sees_each_picture_that_can_be_read_in_every_look(tmp_path, capsys, frozen):
+    config = default.get_config()
+    config.encoder.frozen, config.encoder.widths, config.data.cache = frozen, (4, 6), str(tmp_path)
+    config.data.sizes = (3, 2, 2)
+    found = captioning.captions.load(config.data).train
+    found[1] = found[1]._replace(source=b"no picture")
+    eye, looks = captioning.sight(config), [pictures.Look(), pictures.Look(2, True), pictures.Look(0)]
+    part = captioning.part(config, eye, found, "train", looks)
+    assert "train: 1 pictures cannot be read and are left out: " in capsys.readouterr().out
+    assert [p.name for p in part.pictures] == ["train_0", "train_2"]
+    images = np.stack([found[0].source, found[2].source])
+    for look, views in zip(looks, [part.views, *part.also], strict=True):
+        want = eye.encode(look(images)) if frozen else look(images)
+        assert np.allclose(views, want, rtol=1e-2, atol=1e-3)
+    assert not np.allclose(part.views, part.also[0], rtol=1e-2, atol=1e-3)
+
+
 def test_a_run_resumes_and_other_captions_are_refused(trained, capsys, monkeypatch):
     code, out, _ = call(captioning, trained, capsys, **TINY)
     assert code == 0 and out.startswith("finished already")
@@ -121,6 +141,7 @@ def test_an_order_in_which_each_picture_is_another():
         ({"seen": "half"}, "config.seen=half: want one of right, none, shuffled"),
         ({"encoder.name": "vgg"}, "config.encoder.name=vgg: want one of squeezenet, "),
         ({"decode.beams": 0}, "config.decode.beams=0: want at least 1"),
+        ({"crops": 5}, "config.crops=5: want 0 to 4, the corners of a picture"),
         ({"decode.best": 3}, "config.decode.best=3: want at most decode.beams=2"),
         ({"inform": "state", "gate": False}, "config.balance=0.1 is a penalty of attention"),
     ],
