@@ -6,9 +6,8 @@ The photographs, of 128 pixels, are enlarged to 176; --config.data.pixels=128 le
 Published with VGG's 14 x 14 features: BLEU-1 67, BLEU-4 19.5. Measured: the table in cnn_h0.py; the validation loss
 still falls after 10 epochs (2.853). At 128 pixels, 2026-11-27: 2.880 after 10 epochs; of 20 it is least after 10
 (2.869) and rises to 2.887 (BLEU-1 56.8, BLEU-4 17.2, CIDEr-D 0.399). The test figures of both were known when 10 were
-chosen. With width=384, dropout_out=0.5 and dropout_seen=0.3 at 128 pixels (18 min) 2.865: BLEU-1 56.9, BLEU-4 17.2,
-CIDEr-D 0.406. With the penalty at 1.0, in 8 epochs, before the readout began by its fan-in alone, 2026-11-26: 56.9,
-17.4, 0.378.
+chosen. Wider, and with corners of the photographs: show_attend_tell_128.py. With the penalty at 1.0, in 8 epochs,
+before the readout began by its fan-in alone, 2026-11-26: 56.9, 17.4, 0.378.
 """
 
 from configs.captioning import cnn_h0
