@@ -16,5 +16,4 @@ shift 2
 [ -x "$env/bin/python" ] || "$(newest_python)" -m venv "$env"
 "$env/bin/pip" install --quiet $packages pytest pytest-xdist
 "$env/bin/python" -c "import jax, flax, sys; print('compat: python', sys.version.split()[0], 'jax', jax.__version__, 'flax', flax.__version__)"
-# XLA_FLAGS is set, to nothing: tests/conftest.py would choose the emitters that compile faster
-XLA_FLAGS="${XLA_FLAGS-}" PYTHONPATH=. "$env/bin/python" -m pytest -n 2 -p no:cacheprovider -W ignore "$@"
+PYTHONPATH=. "$env/bin/python" -m pytest -n 2 -p no:cacheprovider -W ignore "$@"
