@@ -2,7 +2,8 @@
 
     python -m experiments.captioning [--config=configs/captioning/<run>.py] [--config.cell=gru]
     python -m experiments.captioning --config.mode=caption --workdir=DIR --config.images=FILE,FOLDER
-        captions of one's own pictures by a trained model: DIR/captions.csv, and DIR/captions.html with the pictures
+        captions of one's own pictures by a trained model: DIR/captions.csv, and DIR/captions.html with the pictures;
+        --config.decode.temperature=0.7 draws them, --config.decode.best=3 shows three of each
     python -m experiments.captioning --config.mode=judge --workdir=DIR --config.decode.beams=10
         the metrics of a trained model, searched in another way, on the validation part (config.decode.part)
 
@@ -14,7 +15,8 @@ results.json, of the test part with a beam of config.decode.beams: bleu1 ... ble
 (share of captions that are one of the references), bleu4_greedy; shuffled_image_bleu4 and shuffled_image_cider_d (the
 same model, each picture's caption from another picture), no_image_bleu4 and no_image_cider_d (the same decoder trained
 without pictures, config.baseline_steps); ppl, valid_loss, padding_waste, words_per_second, parameters, seconds;
-views_seconds, in which all pictures were read and their features computed, or found in the cache.
+views_seconds, in which all pictures were read and their features computed, or found in the cache. The captions of the
+test part are in test_captions.csv.
 """
 
 import sys
@@ -35,6 +37,7 @@ from rnn_jax.models import vision
 from rnn_jax.models.captioner import Captioner, unbalanced
 from rnn_jax.models.language import cross_entropy
 from rnn_jax.nn import functional
+from rnn_jax.train.workdir import flatten
 
 SQUEEZENET = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
@@ -56,10 +59,10 @@ def main(config: Any, workdir):
     texts = net.write(params, views, config.decode.beams)
     out |= writing.judged(texts, references)
     out["bleu4_greedy"] = writing.judged(net.write(params, views, 1), references)["bleu4"]
-    others = net.write(params, views[captions.deranged(len(references))], config.decode.beams)
-    out |= {
-        f"shuffled_image_{k}": v for k, v in writing.judged(others, references).items() if k in ("bleu4", "cider_d")
-    }
+    if len(references) > 1:
+        others = net.write(params, views[captions.deranged(len(references))], config.decode.beams)
+        shuffled = writing.judged(others, references)
+        out |= {f"shuffled_image_{key}": shuffled[key] for key in ("bleu4", "cider_d")}
     out["views_seconds"] = seeing
     show(config, workdir, net, params, parts["test"], texts)
     if config.baseline_steps:
@@ -106,6 +109,9 @@ def sight(config) -> Sight:
     sizes = {"widths": want.widths} if want.name == "small" else {}
     cnn: Any = vision.make(want.name, weights, rngs=nnx.Rngs(config.seed), **sizes)
     size = config.data.pixels or cnn.size
+    grid = jax.eval_shape(cnn, jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)).shape
+    if min(grid) < 1:
+        raise ValueError(f"config.data.pixels={size}: too few for {want.name}, whose grid would be {list(grid[1:3])}")
     if want.frozen:
         key = f"{want.name} {vision.fingerprint(cnn)}"
         return Sight(size, cnn.channels, {}, lambda _, seen: seen.astype(jnp.float32), vision.frozen(cnn), key)
@@ -117,7 +123,7 @@ def part(config, eye: Sight, found: list[captions.Picture], name="", looks=(pict
     """The pictures that can be read, and how they look; the others are told."""
     views, bad = zip(*(seen(config, eye, found, look) for look in looks), strict=True)
     if bad := bad[0]:
-        print(f"{name}: {len(bad)} pictures cannot be read and are left out: {bad[0][1]}", flush=True)
+        print(f"{name}: {captions.counted(len(bad), 'picture')} left out: {bad[0][1]}", flush=True)
         keep = np.setdiff1d(np.arange(len(found)), [i for i, _ in bad])
         found, views = [found[i] for i in keep], [each[keep] for each in views]
     if not found:
@@ -150,6 +156,7 @@ class Network(writing.Writer):
 
     def __init__(self, config, eye: Sight, vocabulary):
         self.config, self.eye, self.vocabulary = config, eye, vocabulary
+        self.known = {"encoder": eye.key} if eye.key else {}
         names = ("see", "inform", "attention", "when", "feed", "gate", "embed", "layers", "deep")
         names += ("dropout", "dropout_out", "dropout_seen", "variational")
         sizes = {name: config[name] for name in names}
@@ -199,8 +206,8 @@ def batches(config, parts: dict[str, Part], vocabulary) -> dict[str, captions.Ba
 
 
 def show(config, workdir, net: Network, params, part: Part, texts):
-    """captions.csv of the test part, the most and the least likely captions as a sheet, some attention as pictures."""
-    writing.save(workdir, [p.name for p in part.pictures], texts)
+    """test_captions.csv, the most and the least likely captions as a sheet, some attention as pictures."""
+    writing.save(workdir / "test_captions.csv", [p.name for p in part.pictures], texts)
     order, count = np.argsort([-each[0][1] for each in texts]), min(config.samples, len(texts))
     middle = (len(order) - count) // 2
     groups = {"most likely": 0, "in between": middle, "least likely": len(order) - count}
@@ -224,37 +231,57 @@ def show(config, workdir, net: Network, params, part: Part, texts):
 
 
 class Trained:
-    """The model of a finished run: captions of pictures, given as `pictures.read` takes them."""
+    """The model of a finished run: captions of pictures of net.eye.size pixels a side."""
 
     def __init__(self, config, workdir):
-        vocabulary = words.from_json(train.load_params(workdir)[1]["vocabulary"])
-        self.net = Network(config, sight(config), vocabulary)
+        saved = train.load_params(workdir)[1]
+        self.net = Network(config, sight(config), words.from_json(saved["vocabulary"]))
+        for key, value in self.net.known.items():
+            if saved.get(key, value) != value:
+                raise train.UserError(
+                    f"{workdir} was trained on the features of other weights: name those by config.encoder.weights, or "
+                    "config.data.root"
+                )
         self.params = train.load_params(workdir, self.net.begin())[0]
 
     def __call__(self, images, best=1):
-        """Of each picture its `best` captions, best first: (text, log p)."""
+        """Of each picture, uint8 [size size 3], its `best` captions, best first: (text, log p)."""
         decode, eye = self.net.config.decode, self.net.eye
-        views = np.stack([pictures.read(image, eye.size) for image in images])
+        views = np.stack(images)
         if eye.encode is not None:
             made = [
                 eye.encode(writing.filled(part, decode.batch))[: len(part)] for part in writing.cut(views, decode.batch)
             ]
             views = np.concatenate(made)
-        return self.net.write(self.params, views, decode.beams, best)
+        return self.write(views, best)
+
+    def write(self, views, best=1):
+        """The same, of features, or of pixels where the CNN was trained along."""
+        decode = self.net.config.decode
+        return self.net.write(self.params, views, decode.beams, best, decode.get("temperature", 0.0))
 
 
 def caption(config, workdir):
     """A line for each picture: its name, a tab, the caption, a tab, its log p. What cannot be read is told on standard
     error, and stands in the page."""
-    images, bad = writing.readable(pictures.found(config.images), lambda path: pictures.whole(path, 320))
-    texts = Trained(config, workdir)(list(images.values()), config.decode.best) if images else []
-    writing.save(workdir, images, texts)
+    if passed := writing.named(pictures.others(config.images)):
+        print(
+            f"{captions.counted(len(passed), 'file')} left out, of no kind that is read: {next(iter(passed))}",
+            file=sys.stderr,
+        )
+    trained, paths = Trained(config, workdir), writing.named(pictures.found(config.images))
+    images, bad = writing.readable(paths, lambda path: pictures.read(path, trained.net.eye.size))
+    if not images:
+        raise DataError(f"config.images={config.images}: no picture can be read")
+    texts = trained(list(images.values()), config.decode.best)
+    writing.save(workdir / "captions.csv", images, texts)
     for name, ((text, logprob), *_) in zip(images, texts, strict=True):
         print(f"{name}\t{text}\t{logprob:.2f}")
-    items = [(name, image, each, "") for (name, image), each in zip(images.items(), texts, strict=True)]
+    shown = [pictures.whole(paths[name], 320) for name in images]
+    items = [(name, image, each, "") for name, image, each in zip(images, shown, texts, strict=True)]
     items += [(name, None, [], why) for name, why in bad.items()]
     page = pages.captions_page(items, workdir / "captions.html", title=f"Captions by {workdir.name}")
-    print(f"{len(texts)} captions: {page}", file=sys.stderr)
+    print(f"{captions.counted(len(texts), 'caption')}: {page}", file=sys.stderr)
 
 
 def judge(config, workdir):
@@ -262,42 +289,53 @@ def judge(config, workdir):
     name = config.decode.part
     trained = Trained(config, workdir)
     held = part(config, trained.net.eye, getattr(captions.load(config.data), name), name)
-    texts = trained.net.write(trained.params, held.views, config.decode.beams)
-    return {"part": name} | writing.judged(texts, held.references)
+    return {"part": name} | writing.judged(trained.write(held.views), held.references)
 
 
 def check(config):
     choices = {
         "mode": ("train", "caption", "judge"), "cell": cells.known(), "unit": ("step", "epoch"),
-        "seen": captions.SEEN,
+        "seen": captions.SEEN, "decode.part": captions.PARTS, "encoder.name": vision.NAMES,
     }  # fmt: skip
+    values = flatten(config.to_dict())
     for key, known in choices.items():
-        if config[key] not in known:
-            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    if config.decode.part not in captions.PARTS:
-        raise ValueError(f"config.decode.part={config.decode.part}: want one of {', '.join(captions.PARTS)}")
-    if config.encoder.name not in vision.NAMES:
-        raise ValueError(f"config.encoder.name={config.encoder.name}: want one of {', '.join(vision.NAMES)}")
-    counts = {"width": config.width, "embed": config.embed, "layers": config.layers, "samples": config.samples}
-    counts |= {f"data.{key}": config.data[key] for key in ("batch", "shapes")}
-    counts |= {f"decode.{key}": config.decode[key] for key in ("beams", "best", "batch", "longest")}
-    for key, value in counts.items():
-        if value < 1:
-            raise ValueError(f"config.{key}={value}: want at least 1")
-    if not 0 <= config.crops <= 4:
-        raise ValueError(f"config.crops={config.crops}: want 0 to 4, the corners of a picture")
-    if config.decode.best > config.decode.beams:
+        if values[key] not in known:
+            raise ValueError(f"config.{key}={values[key]}: want one of {', '.join(known)}")
+    least = dict.fromkeys(("width", "embed", "layers", "samples", "data.batch", "data.shapes"), 1)
+    least |= dict.fromkeys((f"decode.{key}" for key in ("beams", "best", "batch", "longest")), 1)
+    least |= dict.fromkeys(
+        ("deep", "baseline_steps", "balance", "data.pixels", "decode.temperature", "decode.top_k"), 0
+    )
+    for key, at_least in least.items():
+        if not values[key] >= at_least:
+            raise ValueError(f"config.{key}={values[key]}: want at least {at_least}")
+    for key in ("dropout", "dropout_out", "dropout_seen", "smoothing"):
+        if not 0 <= values[key] < 1:
+            raise ValueError(f"config.{key}={values[key]}: want a share from 0 to below 1")
+    if not 0 < config.decode.top_p <= 1:
+        raise ValueError(f"config.decode.top_p={config.decode.top_p}: want a probability above 0, 1 at most")
+    if not np.isfinite(config.decode.length_power):
+        raise ValueError(f"config.decode.length_power={config.decode.length_power}: want a number")
+    if not config.encoder.widths or min(config.encoder.widths) < 1:
+        raise ValueError(f"config.encoder.widths={config.encoder.widths}: want at least one, each at least 1")
+    if not 0 <= config.crops <= 4 or (config.crops and 0 < config.data.pixels < 8):
+        raise ValueError(f"config.crops={config.crops}: want 0 to 4, the corners of a picture of at least 8 pixels")
+    if config.decode.best > config.decode.beams and not config.decode.temperature:
         raise ValueError(f"config.decode.best={config.decode.best}: want at most decode.beams={config.decode.beams}")
     if config.balance and config.inform != "attention":
         raise ValueError(
             f"config.balance={config.balance} is a penalty of attention: set config.inform=attention, or 0"
         )
-    if config.mode != "caption":
-        sight(config)
-        if config.data.source in ("flickr8k", "folder"):
-            captions.load(config.data)
-    elif not pictures.found(config.images):
-        raise ValueError(f"config.images={config.images!r}: name pictures, or folders of them, with commas between")
+    if config.mode == "caption" and not pictures.found(config.images):
+        what = (
+            f"no picture ({', '.join(pictures.ENDS)}) is there"
+            if config.images
+            else "name pictures, or folders of them, with commas between"
+        )
+        raise ValueError(f"config.images={config.images!r}: {what}")
+    Network(config, sight(config), words.SPECIAL)  # what its parts refuse is said before anything is read or written
+    if config.mode != "caption" and config.data.source in ("flickr8k", "folder"):
+        captions.load(config.data)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,16 @@ code must tell), decoder (passages, from their codes and some noise; with config
 has the words of pictures where the passages are few: the shift then chooses the manner). The original's encoder is
 skip-thoughts, trained to predict neighbouring sentences; here there are no neighbours of a caption.
 
-results.json: content_shifted, content_plain (share of the captions' content words that the story has, by the shifted
-code and by that of the captions alone), content_chance (the same, of another picture's story); style_shifted,
-style_plain (share of words that no caption has, over that of passages held out: 1 is a story's); reconstruction (share
-of held-out texts that the autoencoder writes word for word), encoder_ppl, decoder_ppl, caption_exact, seconds.
+results.json, of the first config.pictures of the test part that can be read: content_shifted, content_plain (share of
+the captions' content words that the story has, by the shifted code and by that of the captions alone), content_chance
+(the same, of another picture's story; absent where there is one picture); style_shifted, style_plain (share of words
+that no caption has, over that of passages held out: 1 is a story's; absent where these have none), caption_exact (share
+of captions that are a person's). Of the models: reconstruction (share of held-out texts that the autoencoder writes
+word for word), encoder_ppl, decoder_ppl, seconds.
 """
 
 import csv
+import io
 import math
 from collections import Counter
 from functools import partial
@@ -38,6 +41,7 @@ from rnn_jax.data.shapes import COLOURS, KINDS
 from rnn_jax.models.captioner import Captioner
 from rnn_jax.models.language import cross_entropy
 from rnn_jax.models.story import TextCoder, as_picture, shifted
+from rnn_jax.train.log import write_atomically
 from rnn_jax.train.workdir import read_config
 
 
@@ -45,13 +49,21 @@ def main(config: Any, workdir):
     if config.mode == "tell":
         return tell(config, workdir)
     wanted, folder = captioner(config, workdir)
-    found = captions.load(wanted.data)
+    try:
+        found = captions.load(wanted.data)
+    except DataError as error:  # it names keys of the other run
+        raise DataError(f"config.captions={config.captions}: {error}") from error
     texts = {part: passages(config, found, part) for part in captions.PARTS}
     said, told = texts["train"]
     print(f"{len(said):,} captions and {len(told):,} passages to train; a passage: {told[0]}", flush=True)
     vocabulary = words.Words.of([*said, *told], config.data.least, " ")
+    if len(vocabulary) == len(words.SPECIAL):
+        raise DataError(f"config.data.least={config.data.least}: no word occurs so often")
+    shown = readable(config, captioning.sight(wanted).size, found.test)
     if not config.captions:
         captioning.main(wanted, folder)
+    write = captioning.Trained(wanted, folder)
+    best = write([image for _, image in shown.values()], config.best)
     encoder = Encoder(config, vocabulary)
     parts = {part: encoder.batches([*texts[part][0], *texts[part][1]]) for part in captions.PARTS}
     params, out = writing.fit(config, workdir / "encoder", encoder, parts)
@@ -70,10 +82,8 @@ def main(config: Any, workdir):
     made["reconstruction"] = float(np.mean([a == b[0][0] for a, b in zip(held, back, strict=True)]))
     means = np.stack([encoder.codes(params, said[:5000]).mean(0), codes["train"][:5000].mean(0)])
     np.save(workdir / "means.npy", means)
-    shown = found.test[: config.pictures]
-    write = captioning.Trained(wanted, folder)
-    best = write([picture.source for picture in shown], min(config.best, wanted.decode.beams))
-    made["caption_exact"] = float(np.mean([e[0][0] in p.captions for e, p in zip(best, shown, strict=True)]))
+    references = [[captions.tokens(text) for text in picture.captions] for picture, _ in shown.values()]
+    made["caption_exact"] = float(np.mean([e[0][0] in r for e, r in zip(best, references, strict=True)]))
     plain = encoder.mean_codes(params, best)
     written = {}
     for name, z in (("shifted", shifted(plain, means[:1], means[1:])), ("plain", plain)):
@@ -84,13 +94,17 @@ def main(config: Any, workdir):
     heads = [each[0][0] for each in best]
     typical = styled(texts["test"][1], only)
     for name, each in written.items():
-        made |= {f"content_{name}": kept(heads, each, content), f"style_{name}": styled(each, only) / typical}
-    others = [written["shifted"][i] for i in captions.deranged(len(heads))]
-    made["content_chance"] = kept(heads, others, content)
-    with (workdir / "stories.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("image", "caption", "story", "without the shift"))
-        rows.writerows(zip([p.name for p in shown], heads, written["shifted"], written["plain"], strict=True))
+        made[f"content_{name}"] = kept(heads, each, content)
+        if typical:
+            made[f"style_{name}"] = styled(each, only) / typical
+    if len(heads) > 1:
+        others = [written["shifted"][i] for i in captions.deranged(len(heads))]
+        made["content_chance"] = kept(heads, others, content)
+    held = io.StringIO()
+    rows = csv.writer(held)
+    rows.writerow(("image", "caption", "story", "without the shift"))
+    rows.writerows(zip(shown, heads, written["shifted"], written["plain"], strict=True))
+    write_atomically(workdir / "stories.csv", held.getvalue())
     for i in range(min(config.samples, len(heads))):
         print(f"\n  caption  {heads[i]}\n  story    {written['shifted'][i]}\n  no shift {written['plain'][i]}")
     return made
@@ -103,7 +117,10 @@ def captioner(config, workdir) -> tuple[Any, Path]:
         wanted.steps, wanted.baseline_steps, wanted.data.sizes = config.caption_steps, 0, config.caption_sizes
         return wanted, workdir / "captions"
     folder = Path(config.captions)
-    saved = read_config(folder)
+    try:
+        saved = read_config(folder, "captioning")
+    except train.UserError as error:
+        raise train.UserError(f"config.captions: {error}") from error
     if saved is None or not (folder / "results.json").is_file():
         raise train.UserError(f"config.captions={folder}: no finished run of experiments.captioning is there")
     return ConfigDict(saved), folder
@@ -119,7 +136,29 @@ def passages(config, found: captions.Captioned, part: str) -> tuple[list[str], l
         told = cuts[part]
     else:
         told = stories.make(config.data.size if part == "train" else config.data.size // 10, captions.PARTS.index(part))
-    return [text for text in said if len(text.split()) <= config.data.longest], told
+    longest = config.data.longest
+    said, told = ([text for text in each if len(text.split()) <= longest] for each in (said, told))
+    for what, each in (("caption", said), ("passage", told)):
+        if not each:
+            raise DataError(f"config.data.longest={longest}: no {what} of the {part} part has so few words")
+    return said, told
+
+
+def readable(config, size: int, found: list[captions.Picture]) -> dict[str, tuple[captions.Picture, np.ndarray]]:
+    """name -> (picture, its pixels): the first config.pictures that can be read. How many others there were is told."""
+    known = {picture.name: picture for picture in found}
+    read = lambda picture: (picture, pictures.read(picture.source, size))
+    shown, bad = {}, 0
+    for name, own in writing.named(known).items():
+        if len(shown) == config.pictures:
+            break
+        good, why = writing.readable({name: known[own]}, read)
+        shown, bad = shown | good, bad + len(why)
+    if not shown:
+        raise DataError(f"config.captions={config.captions}: no picture of the test part can be read")
+    if bad:
+        print(f"test: {captions.counted(bad, 'picture')} left out", flush=True)
+    return shown
 
 
 class Encoder(writing.Writer):
@@ -222,15 +261,19 @@ def styled(texts, only) -> float:
 
 def tell(config, workdir):
     """A line for each picture: its name, the caption, the story, with tabs between."""
+    if not (workdir / "means.npy").is_file():
+        raise train.UserError(f"{workdir} holds a run that is not finished: train it to its end first")
     wanted, folder = captioner(config, workdir)
-    images, _ = writing.readable(pictures.found(config.images), lambda path: pictures.whole(path, 320))
+    write = captioning.Trained(wanted, folder)
+    size = write.net.eye.size
+    images, _ = writing.readable(writing.named(pictures.found(config.images)), lambda path: pictures.read(path, size))
     if not images:
         raise DataError(f"config.images={config.images}: no picture can be read")
     vocabulary = words.from_json(train.load_params(workdir / "encoder")[1]["vocabulary"])
     encoder, decoder = Encoder(config, vocabulary), Decoder(config, vocabulary)
     params = train.load_params(workdir / "encoder", encoder.begin())[0]
     decoder_params = train.load_params(workdir / "decoder", decoder.begin())[0]
-    best = captioning.Trained(wanted, folder)(list(images.values()), min(config.best, wanted.decode.beams))
+    best = write(list(images.values()), min(config.best, wanted.decode.beams))  # config.captions may be another run now
     plain = encoder.mean_codes(params, best)
     means = np.load(workdir / "means.npy")
     z = shifted(plain, means[:1], means[1:])
@@ -240,25 +283,40 @@ def tell(config, workdir):
 
 
 def check(config):
-    choices = {"mode": ("train", "tell"), "cell": cells.known(), "unit": ("step", "epoch")}
+    # A code begins a state that is vectors: that of heads_lstm is matrices too.
+    known_cells = [name for name in cells.known() if name != "heads_lstm"]
+    choices = {"mode": ("train", "tell"), "cell": known_cells, "unit": ("step", "epoch")}
     for key, known in choices.items():
         if config[key] not in known:
             raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
     counts = {key: config[key] for key in ("width", "embed", "pictures", "best", "samples", "caption_steps")}
-    counts |= {f"data.{key}": config.data[key] for key in ("batch", "shapes", "longest", "size")}
+    counts |= {f"data.{key}": config.data[key] for key in ("batch", "shapes", "longest", "least")}
     counts |= {f"decode.{key}": config.decode[key] for key in ("beams", "batch", "longest")}
     for key, value in counts.items():
         if value < 1:
             raise ValueError(f"config.{key}={value}: want at least 1")
+    if len(config.caption_sizes) != 3 or min(config.caption_sizes) < 1:
+        raise ValueError(f"config.caption_sizes={config.caption_sizes}: want three counts, each at least 1")
+    if not config.data.text and config.data.size < 10:
+        raise ValueError(f"config.data.size={config.data.size}: want at least 10, for a tenth as many are held out")
     for key in ("noise", "also"):
         if not (math.isfinite(config[key]) and config[key] >= 0):
             raise ValueError(f"config.{key}={config[key]}: want at least 0")
-    if not 0 <= config.lost < 1:
-        raise ValueError(f"config.lost={config.lost}: want a share below 1")
-    if config.mode == "tell" and not config.images:
-        raise ValueError("config.images='': name pictures, or folders of them, with commas between")
-    captioner(config, Path())
-    if config.mode == "train" and config.data.text:
+    for key in ("lost", "dropout_out"):
+        if not 0 <= config[key] < 1:
+            raise ValueError(f"config.{key}={config[key]}: want a share below 1")
+    if not math.isfinite(config.decode.length_power):
+        raise ValueError(f"config.decode.length_power={config.decode.length_power}: want a finite number")
+    if config.init_from:
+        raise ValueError(f"config.init_from={config.init_from}: want none, for the models of a story differ")
+    wanted, _ = captioner(config, Path())
+    if config.mode == "tell":
+        if not pictures.found(config.images):
+            raise ValueError(f"config.images={config.images!r}: name pictures, or folders of them, with commas between")
+        return
+    if config.best > wanted.decode.beams:
+        raise ValueError(f"config.best={config.best}: want at most {wanted.decode.beams}, the beams of the captions")
+    if config.data.text:
         stories.cut(config.data.text, config.data.longest)
 
 

@@ -2,7 +2,9 @@
 
 import abc
 import csv
+import io
 import math
+import os
 import sys
 from functools import partial
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 
 from rnn_jax import decoding, metrics, plots, train
 from rnn_jax.data import DataError, captions, words
+from rnn_jax.train.log import write_atomically
 
 
 class Writer(abc.ABC):
@@ -21,6 +24,7 @@ class Writer(abc.ABC):
     config: Any
     vocabulary: words.Words
     model: Any
+    known: dict[str, Any]  # where there is any: what a checkpoint keeps beside the vocabulary, and no other may follow
 
     @abc.abstractmethod
     def begin(self) -> Any:
@@ -34,8 +38,8 @@ class Writer(abc.ABC):
     def opening(self, params, views) -> tuple[Any, Any]:
         """(given, carry) of the model's step, after what was seen."""
 
-    @partial(jax.jit, static_argnums=(0, 3, 4))
-    def search(self, params, views, beams: int, best: int):
+    @partial(jax.jit, static_argnums=(0, 4, 5, 6))
+    def search(self, params, views, key, beams: int, best: int, temperature: float):
         """decoding.Decoded of config.decode.batch views; no unknown word is written. Compiled once a writer."""
         want = self.config.decode
 
@@ -45,22 +49,31 @@ class Writer(abc.ABC):
 
         given, carry = self.opening(params, views)
         carry, logits = step(given, carry, jnp.full(want.batch, words.START))
+        if temperature:
+            draw = lambda key: decoding.sample(
+                step, given, carry, logits, want.longest, key, temperature=temperature, top_k=want.top_k,
+                top_p=want.top_p, end=words.END,
+            )  # fmt: skip
+            return jax.vmap(draw, out_axes=decoding.Decoded(1, 0, 0, 0))(jax.random.split(key, best))
         penalty = decoding.Penalty(want.length_power)
         return decoding.beam_search(
             step, given, carry, logits, want.longest, beams=beams, end=words.END, best=best, penalty=penalty
         )
 
-    def write(self, params, views, beams: int, best=1) -> list[list[tuple[str, float]]]:
-        """Of each view its `best` captions, best first: (text, log p)."""
-        size = self.config.decode.batch
+    def write(self, params, views, beams: int, best=1, temperature=0.0) -> list[list[tuple[str, float]]]:
+        """Of each view its `best` captions, the most likely first: (text, log p). Found by beam search; with a
+        temperature, drawn."""
+        size, key = self.config.decode.batch, jax.random.key(self.config.seed)
         out = []
-        for part in cut(views, size):
+        for number, part in enumerate(cut(views, size)):
             count = len(jax.tree.leaves(part)[0])
-            texts = jax.device_get(self.search(params, filled(part, size), beams, best))
+            asked = params, filled(part, size), jax.random.fold_in(key, number)
+            texts = jax.device_get(self.search(*asked, beams, best, temperature))
             text = lambda i, j, texts=texts: (
                 self.vocabulary.decode(texts.tokens[:, j, i]), float(texts.logprobs[j, i])
             )  # fmt: skip
-            out += [[text(i, j) for j in range(best)] for i in range(count)]
+            each = [[text(i, j) for j in range(best)] for i in range(count)]
+            out += [sorted(texts, key=lambda text: -text[1]) for texts in each] if temperature else each
         return out
 
 
@@ -82,9 +95,13 @@ def fit(config, workdir, net: Writer, batches: dict[str, captions.Batches]):
         sums = [held_out(params, batches[name](i))[:2] for i in range(batches[name].count())]
         return sum(float(n) for n, _ in sums) / sum(float(n) for _, n in sums)
 
-    meta: dict[str, Any] = {"vocabulary": net.vocabulary.to_json(), "text": batches["train"].crc}
-    if any((workdir / "checkpoints").glob("[0-9]*")) and train.load_params(workdir)[1]["text"] != meta["text"]:
-        raise train.UserError(f"{workdir} was trained on other captions: put those back, or choose another --workdir")
+    known = getattr(net, "known", {})
+    meta: dict[str, Any] = {"vocabulary": net.vocabulary.to_json(), "text": batches["train"].crc, **known}
+    if any((workdir / "checkpoints").glob("[0-9]*")):
+        saved = train.load_params(workdir)[1]
+        for key, what in {"text": "other captions", **{key: f"another {key}" for key in known}}.items():
+            if saved.get(key, meta[key]) != meta[key]:
+                raise train.UserError(f"{workdir} was trained on {what}: put that back, or choose another --workdir")
     result = train.fit(
         config, workdir, params=params, loss=loss, batches=train.generate(batches["train"]), meta=meta,
         evaluate=lambda params: {"valid_loss": nats_per_word(params, "valid")},
@@ -97,15 +114,21 @@ def fit(config, workdir, net: Writer, batches: dict[str, captions.Batches]):
     return result.params, out | {"seconds": result.metrics["seconds"]}
 
 
-def readable(paths, read) -> tuple[dict[str, Any], dict[str, str]]:
-    """(path -> read(path) of those that can be read, path -> why not of the others, which standard error is told)."""
+def named(paths) -> dict[str, Any]:
+    """path as it can be printed in one line -> path: names of files need be neither UTF-8 nor free of newlines."""
+    plain = lambda path: os.fsencode(path).decode(errors="backslashreplace")
+    return {plain(path).translate({9: r"\t", 10: r"\n", 13: r"\r"}): path for path in paths}
+
+
+def readable(sources: dict[str, Any], read) -> tuple[dict[str, Any], dict[str, str]]:
+    """(name -> read(source) of those that can be read, name -> why not of the others, which standard error is told)."""
     found, bad = {}, {}
-    for path in map(str, paths):
+    for name, source in sources.items():
         try:
-            found[path] = read(path)
+            found[name] = read(source)
         except DataError as error:
-            print(error, file=sys.stderr)
-            bad[path] = str(error)
+            bad[name] = next(iter(named([str(error)])))
+            print(bad[name], file=sys.stderr)
     return found, bad
 
 
@@ -128,9 +151,10 @@ def judged(texts, references) -> dict[str, Any]:
     return out | {"exact": float(np.mean([t in r for t, r in zip(texts, references, strict=True)]))}
 
 
-def save(workdir, names, texts):
-    """captions.csv: the best caption of each picture."""
-    with (workdir / "captions.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("image", "caption", "logprob"))
-        rows.writerows((name, text, f"{v:.3f}") for name, ((text, v), *_) in zip(names, texts, strict=True))
+def save(path, names, texts):
+    """A CSV of the best caption of each picture."""
+    held = io.StringIO()
+    rows = csv.writer(held)
+    rows.writerow(("image", "caption", "logprob"))
+    rows.writerows((name, text, f"{v:.3f}") for name, ((text, v), *_) in zip(names, texts, strict=True))
+    write_atomically(path, held.getvalue())

@@ -63,6 +63,9 @@ def get_config() -> Any:
             "beams": 3,
             "best": 1,  # captions a picture, of mode=caption
             "length_power": 0.0,  # rnn_jax.decoding.Penalty
+            "temperature": 0.0,  # of mode=caption and judge: 0 is beam search; above, captions are drawn
+            "top_k": 0,  # of those, only from so many words; 0: all
+            "top_p": 1.0,  # and from the fewest that have this probability
             "longest": 30,  # words
             "batch": 50,  # pictures at once
             "part": "valid",  # of mode=judge: of the data, train, valid or test

@@ -24,8 +24,8 @@ def get_config() -> Any:
 
     config.captions = ""  # workdir of a finished run of experiments.captioning; "": its default is trained, shortly
     config.caption_steps, config.caption_sizes = 6, (8000, 200, 200)
-    config.best = 3  # captions whose codes are averaged
-    config.pictures = 200  # of the test part
+    config.best = 3  # captions whose codes are averaged; at most the beams of the run that writes them
+    config.pictures = 200  # of the test part: the first so many that can be read
 
     config.cell = "gru"  # a name in rnn_jax.cells
     config.width = 128  # units of the encoder in each direction, and of the decoders
@@ -38,9 +38,9 @@ def get_config() -> Any:
     config.data = ConfigDict(
         {
             "text": "",  # a file to cut passages from; "": a corpus that is made up
-            "size": 6000,  # passages of it
+            "size": 6000,  # passages of it to train; a tenth as many to validate, and to test
             "least": 1,  # how often a word must occur
-            "longest": 30,  # words of a passage
+            "longest": 30,  # words; longer passages and captions are left out
             "batch": 64,
             "shapes": 3,  # lengths that texts are padded to
         }

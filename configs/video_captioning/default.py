@@ -20,7 +20,7 @@ from rnn_jax.data import clips
 def get_config() -> Any:
     config: Any = ConfigDict()
     config.mode = "train"  # or caption: clips of one's own
-    config.clips = ""  # of mode=caption: GIFs, folders of frames, or a folder of such, with commas between
+    config.clips = ""  # of mode=caption: GIFs, folders of frames, .npz, or a folder of such, with commas between
     config.seed = 0
 
     config.encoder = ConfigDict({"widths": (12, 24, 32)})  # of the CNN: channels, halving by halving

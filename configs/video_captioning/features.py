@@ -2,6 +2,9 @@
 
     python -m experiments.video_captioning --config=configs/video_captioning/features.py --config.data.path=FOLDER
 
+A clip whose features have another width than most in training is left out, and told. Sentences about other clips:
+--config.mode=caption --workdir=DIR --config.clips=FOLDER, of .npz again.
+
 Published (S2VT on MSVD, METEOR): 29.2 with VGG features. Not run: these data sets could not be had here.
 """
 

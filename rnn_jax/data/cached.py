@@ -24,7 +24,7 @@ def features(
     found: objects with a `source` (pictures.read). encode: uint8 [batch size size 3] -> [batch p q k]. The file is
     <folder>/features/<hash>.npy, folder "" being the environment's RNN_JAX_CACHE, or ~/.cache/rnn_jax; the hash is of
     `key` (what the encoder is), the size, and the content of every picture: what changes is computed anew. A picture
-    that cannot be read is all zeros. Raises DataError.
+    that cannot be read is all zeros; if it can be by now, all are computed anew. Raises DataError.
     """
     if not found:
         raise DataError("features of no pictures: give at least one")
@@ -36,14 +36,14 @@ def features(
             name.update(str(error).encode())
     where = Path(folder or os.environ.get("RNN_JAX_CACHE", "") or "~/.cache/rnn_jax").expanduser() / "features"
     file = where / f"{name.hexdigest()}.npy"
-    if (whole := kept(file, len(found))) is not None:
+    if (whole := kept(file, found, size)) is not None:
         return whole
     try:
         where.mkdir(parents=True, exist_ok=True)
         bad: list[tuple[int, str]] = []
         write(file, computed(found, encode, size, batch, bad))
         # The list comes last: features without it are not whole.
-        write(file.with_suffix(".json"), [json.dumps(sorted(bad)).encode()])
+        write(file.with_suffix(".json"), [json.dumps(sorted(i for i, _ in bad)).encode()])
         return np.load(file, mmap_mode="r"), sorted(bad)
     except OSError as error:
         raise DataError(
@@ -52,14 +52,23 @@ def features(
         ) from error
 
 
-def kept(file: Path, n: int):
-    """What is in the file of n pictures, or None: absent, or not whole."""
+def kept(file: Path, found, size: int):
+    """What is in the file of these pictures, or None: absent, or not whole."""
     try:
-        bad = [(int(i), str(why)) for i, why in json.loads(file.with_suffix(".json").read_text())]
+        unread = [int(i) for i in json.loads(file.with_suffix(".json").read_text())]
         out = np.load(file, mmap_mode="r")
-        return (out, bad) if len(out) == n and out.dtype == np.float16 else None
     except (OSError, EOFError, ValueError, TypeError):
         return None
+    if len(out) != len(found) or out.dtype != np.float16:
+        return None
+    bad = []
+    for i in unread:  # why not is asked again: the same pictures may lie elsewhere now
+        try:
+            pictures.read(found[i].source, size)
+            return None
+        except DataError as error:
+            bad.append((i, str(error)))
+    return out, bad
 
 
 def write(file: Path, pieces):

@@ -79,7 +79,7 @@ def collected(config, parts, told: list[str], what="picture") -> Captioned:
         train, long = shorter(train, config.longest)
         if not train:
             raise DataError(f"config.data.longest={config.longest}: no training caption has so few words")
-        told = [f"train: {long:,} captions of more than {config.longest} words are left out", *told] if long else told
+        told = [f"train: {counted(long, 'caption')} left out, of over {config.longest} words", *told] if long else told
     texts = [tokens(caption) for picture in train for caption in picture.captions]
     vocabulary = Words.of(texts, config.least, " ")
     line = f"{config.source}: {len(train):,} / {len(valid):,} / {len(test):,} {what}s to train, validate and test, "
@@ -96,7 +96,9 @@ def tokens(text: str) -> str:
     """Words and numbers in lower case with one space between, without marks; the end that an apostrophe begins is a
     word: "A dog's ball, it isn't wet" -> "a dog 's ball it isn 't wet"."""
     text = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
-    return " ".join(re.findall(r"'(?:s|t|d|m|re|ve|ll)\b|[^\W_]+", text))
+    # vowel signs and joiners, of Hindi and Tamil for example, are no letters to `re`, and belong to their word
+    part = lambda mark: mark[0] if unicodedata.category(mark[0])[0] == "M" or mark[0] in "\u200c\u200d" else " "
+    return " ".join(re.findall(r"'(?:s|t|d|m|re|ve|ll)\b|[^\s_']+", re.sub(r"[^\w\s']", part, text)))
 
 
 def shorter(part: list[Picture], longest: int) -> tuple[list[Picture], int]:
@@ -123,7 +125,8 @@ def flickr8k(config):
     source = "captions.txt, the split lists and the photographs in zips"
     written, *rest = fetched.files(config.root, "flickr8k", ["captions.txt", *lists, *zips], source)
     where = {name: (str(file), name) for file in rest[3:] for name in pictures.members(file)}
-    split = {name: part for part, file in zip(PARTS, rest[:3], strict=True) for name in read_file(str(file)).split()}
+    lists = dict(zip(PARTS, rest[:3], strict=True))
+    split = {name: part for part, file in lists.items() for name in read_file(str(file), "").split()}
     rows, told = read_csv(written)
     return divided([row[:2] for row in rows], where, split, told)
 
@@ -137,7 +140,7 @@ def folder(config):
             f"config.data.path: {path / 'captions.csv'} does not exist; want image,caption and a line a caption"
         )
     rows, where, split, told = listed(files[0], lambda name: path / name)
-    mine = [str(file.relative_to(path)) for file in pictures.found(str(path))]
+    mine = [str(file.relative_to(path)) for file in pictures.inside(path)]
     return divided([row[:2] for row in rows], where, split, told, [name for name in mine if name not in where])
 
 
@@ -146,7 +149,8 @@ def listed(file: Path, place, what="image"):
 
     Without a column of splits a tenth of the pictures is to validate, a tenth to test, drawn alike in every run."""
     rows, told = read_csv(file, what)
-    where = {name: place(name) for name in dict.fromkeys(name for name, *_ in rows) if place(name).exists()}
+    names = dict.fromkeys(name for name, *_ in rows)
+    where = {name: place(name) for name in names if os.path.exists(place(name))}  # a name may be too long to ask for
     split: dict[str, str] = {}
     for name, _, part in rows:
         if part not in ("", *PARTS):
@@ -166,7 +170,7 @@ def listed(file: Path, place, what="image"):
 def read_csv(path: Path, what="image") -> tuple[list[tuple[str, str, str]], list[str]]:
     """((image, caption, split or "") of each row, what is wrong): commas in quotes do not divide. what: the name of the
     first column."""
-    table = csv.reader(io.StringIO(read_file(str(path)), newline=""))
+    table = csv.reader(io.StringIO(read_file(str(path), ""), newline=""))
     rows, bad = [], []
     try:
         header = [name.strip().lower() for name in next(table, [])]
@@ -181,14 +185,19 @@ def read_csv(path: Path, what="image") -> tuple[list[tuple[str, str, str]], list
             if image and "\n" not in caption:  # a quote that is not closed makes lines one
                 rows.append((os.path.normpath(image), caption, part))
             elif row:
-                bad.append(line + 1)
+                bad += range(line + 1, table.line_num + 1)
             line = table.line_num
     except csv.Error as error:
         raise DataError(f"{path}, line {table.line_num}: {error}; want lines {what},caption") from error
     if not bad:
         return rows, []
     want = ",".join(header)
-    return rows, [f"{path}: {len(bad):,} rows are not {want} in one line, and are left out; the first: line {bad[0]}"]
+    return rows, [f"{path}: {counted(len(bad), 'line')} left out, not {want}; the first: line {bad[0]}"]
+
+
+def counted(n: int, what: str) -> str:
+    """1 picture, 2 pictures."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def divided(
@@ -212,13 +221,13 @@ def divided(
         else:
             empty += 1
     lacking = {
-        "do not exist": [name for name in split if name not in where],
-        "have no caption": [*(name for name in split if name in where and name not in written), *bare],
-        "with captions are in no part": [name for name in written if name not in split],
+        "not there": [name for name in split if name not in where],
+        "without a caption": [*(name for name in split if name in where and name not in written), *bare],
+        "in no part": [name for name in written if name not in split],
     }
-    told = told + [f"{empty:,} captions are empty, and left out"] * bool(empty)
+    told = told + [f"{counted(empty, 'caption')} left out, empty"] * bool(empty)
     for why, names in lacking.items():
-        told += [f"{len(names):,} {what}s {why}, and are left out: {', '.join(sorted(names)[:2])}"] * bool(names)
+        told += [f"{counted(len(names), what)} left out, {why}: {', '.join(sorted(names)[:2])}"] * bool(names)
     found = [name for name in split if name in where and name in written]
     return [[Picture(n, where[n], written[n]) for n in found if split[n] == part] for part in PARTS], told
 

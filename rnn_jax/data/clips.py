@@ -5,6 +5,8 @@ found = clips.load(config)          # captions.Captioned: of each clip its name,
 frames, counts, bad = clips.frames(config, found.train)
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from rnn_jax.data.captions import Captioned, Picture
 from rnn_jax.data.errors import DataError
 from rnn_jax.data.shapes import COLOURS
 
+FEATURES = ".npz"  # the end of a file of features
 SOURCES = ("shapes", "digits", "folder", "features")
 DIRECTIONS = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 KINDS = ("circle", "square", "triangle")
 SIDE, RADIUS = 32, 5.5  # pixels of a frame, and of a thing
+LEAST, MOST = 4, 1 + int(SIDE - 2 * RADIUS)  # frames of what is made up: for two directions, by steps of a pixel
 
 
 def defaults():
@@ -31,7 +35,7 @@ def defaults():
             "root": "",  # of digits: folder of fetched data sets; "": the environment's RNN_JAX_DATA
             "path": "",  # of folder and features: it holds captions.csv (columns clip, caption, perhaps split)
             "sizes": (4000, 400, 400),  # of what is made up: clips to train, validate and test
-            "frames": 12,  # of a clip; longer ones are thinned out evenly
+            "frames": 12,  # of a clip, 4 to 22 where it is made up; longer ones are thinned out evenly
             "pixels": SIDE,  # of a frame's side
             "shuffle": False,  # the frames of every clip in random order: a control
             "least": 1,  # how often a word must occur in the training part
@@ -43,18 +47,26 @@ def defaults():
 
 
 def load(config: Any) -> Captioned:
-    """The clips that config.data asks for. Raises DataError."""
+    """The clips that config.data asks for. Raises DataError, as `check` does."""
+    check(config)
+    if config.source in ("shapes", "digits"):
+        parts, told = [made_up(config, i, n) for i, n in enumerate(config.sizes)], []
+    else:
+        parts, told = own(config)
+    return captions.collected(config, parts, told, what="clip")
+
+
+def check(config: Any):
+    """Raises DataError where config.data asks for what cannot be, before anything is made or read."""
     if config.source not in SOURCES:
         raise DataError(f"config.data.source: no {config.source!r}; there are {', '.join(SOURCES)}")
     if config.frames < 2:
         raise DataError(f"config.data.frames={config.frames}: want at least 2")
     if config.source in ("shapes", "digits"):
-        if len(config.sizes) != 3:
-            raise DataError(f"config.data.sizes={config.sizes}: want three, to train, validate and test")
-        parts, told = [made_up(config, i, n) for i, n in enumerate(config.sizes)], []
-    else:
-        parts, told = own(config)
-    return captions.collected(config, parts, told, what="clip")
+        if not LEAST <= config.frames <= MOST:
+            raise DataError(f"config.data.frames={config.frames}: want {LEAST} to {MOST} of source={config.source}")
+        if len(config.sizes) != 3 or min(config.sizes) < 1:
+            raise DataError(f"config.data.sizes={config.sizes}: want three, to train, validate and test, of at least 1")
 
 
 def made_up(config, part: int, n: int) -> list[Picture]:
@@ -118,44 +130,54 @@ def digit(path, image, rng) -> np.ndarray:
 
 def own(config):
     """<path>/captions.csv; a clip is a folder of frames in the order of their names, a GIF, or of source=features
-    <clip>.npz with an array `features` [t k]."""
+    <clip>.npz with an array `features` [t k]. Those in <path> itself that captions.csv does not name are counted."""
     path = Path(config.path).expanduser()
     file = path / "captions.csv"
     if not file.is_file():
         raise DataError(f"config.data.path: {file} does not exist; want clip,caption and a line a caption")
-    end = ".npz" if config.source == "features" else ""
+    end = FEATURES if config.source == "features" else ""
     rows, where, split, told = captions.listed(file, lambda name: path / f"{name}{end}", "clip")
-    return captions.divided([row[:2] for row in rows], where, split, told, what="clip")
+    named = {each for clip in where.values() for each in (clip, *clip.parents)}  # a folder may hold those with captions
+    mine = [clip for clip in inside(path) if (clip.suffix.lower() == FEATURES) == (end == FEATURES)]
+    bare = [clip.name.removesuffix(end) for clip in mine if clip not in named]
+    return captions.divided([row[:2] for row in rows], where, split, told, bare, what="clip")
 
 
-def frames(config, found: list[Picture]) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str]]]:
-    """(frames [n t ...] of the clips, how many each has int32 [n], those that cannot be read: (number, reason)).
+def frames(config, found: list[Picture], shape: Sequence[int] | None = None):
+    """(frames [n t ...] of the clips, how many each has int32 [n], those that are left out: [(number, reason)]).
 
-    Frames are uint8 [t h w 3], features float32 [t k]; after the end of a shorter clip they are zeros. Raises DataError
-    where clips have features of different widths.
+    Frames are uint8 [t h w 3], features float32 [t k]; after the end of a shorter clip they are zeros. Left out is what
+    cannot be read, and what is not of `shape`, [h w 3] or [k] (None: that of most of these clips): it counts 0 frames.
+    Raises DataError where nothing remains.
     """
-    clips, bad = [], []
+    clips, bad = {}, {}
     for i, clip in enumerate(found):
         try:
-            clips.append(read(clip.source, config.pixels, config.frames))
+            clips[i] = read(clip.source, config.pixels, config.frames)
         except DataError as error:
-            clips.append(None)
-            bad.append((i, str(error)))
-    shapes = {clip.shape[1:]: found[i].name for i, clip in enumerate(clips) if clip is not None}
-    if len(shapes) > 1:
-        (one, first), (two, second), *_ = shapes.items()
-        raise DataError(f"features of different widths: {first} has {list(one)}, {second} {list(two)}; want one width")
-    if not shapes:
-        raise DataError(f"no clip can be read; the first: {bad[0][1]}")
-    dtype = next(clip.dtype for clip in clips if clip is not None)
-    out, counts = np.zeros((len(found), config.frames, *next(iter(shapes))), dtype), np.zeros(len(found), np.int32)
-    for i, clip in enumerate(clips):
-        if clip is not None:
-            counts[i] = len(clip)
-            out[i, : len(clip)] = clip
+            bad[i] = str(error)
+    shapes = Counter(clip.shape[1:] for clip in clips.values())
+    want = tuple(shape or max(shapes, key=shapes.__getitem__, default=()))
+    others = {i: kind(clip.shape[1:]) for i, clip in clips.items() if clip.shape[1:] != want}
+    bad |= {i: f"{found[i].name} has {has}; in training most have {kind(want)}" for i, has in others.items()}
+    if len(bad) == len(found):
+        raise DataError(f"no clip can be used; the first: {bad[min(bad)]}")
+    kept = {i: clip for i, clip in clips.items() if i not in bad}
+    out = np.zeros((len(found), config.frames, *want), next(iter(kept.values())).dtype)
+    counts = np.zeros(len(found), np.int32)
+    for i, clip in kept.items():
+        counts[i] = len(clip)
+        out[i, : len(clip)] = clip
     if config.shuffle:
         out = shuffled(out, counts)
-    return out, counts, bad
+    return out, counts, sorted(bad.items())
+
+
+def kind(shape: Sequence[int]) -> str:
+    """What frames of this shape are, in words."""
+    if len(shape) == 1:
+        return f"features of {captions.counted(shape[0], 'number')}"
+    return f"frames of {shape[1]}x{shape[0]} pixels"
 
 
 def shuffled(frames, counts) -> np.ndarray:
@@ -167,18 +189,19 @@ def shuffled(frames, counts) -> np.ndarray:
 
 
 def read(source: Any, size: int, most: int) -> np.ndarray:
-    """At most so many frames, evenly chosen: uint8 [t size size 3] of frames [t h w 3], a GIF or a folder of pictures;
-    float32 [t k] of an .npz. Raises DataError."""
+    """At most so many frames, evenly chosen: uint8 [t size size 3] of frames [t h w 3], a GIF or a folder of pictures
+    (what is transparent becomes white); float32 [t k] of features [t k] or an .npz. Raises DataError."""
     if isinstance(source, np.ndarray):
-        return source[even(len(source), most)]
+        chosen = source[even(len(source), most)]
+        return chosen if chosen.ndim == 2 else np.stack([pictures.read(frame, size) for frame in chosen])
     path = Path(source)
-    if path.suffix == ".npz":
-        return features(path, most)
     if path.is_dir():
-        files = pictures.found(str(path))
+        files = pictures.inside(path)
         if not files:
             raise DataError(f"{path} holds no pictures: want the frames of a clip, in the order of their names")
         return np.stack([pictures.read(files[i], size) for i in even(len(files), most)])
+    if path.suffix.lower() == FEATURES:
+        return features(path, most)
     from PIL import Image
 
     try:
@@ -186,7 +209,7 @@ def read(source: Any, size: int, most: int) -> np.ndarray:
             chosen = []
             for i in even(getattr(film, "n_frames", 1), most):
                 film.seek(i)
-                chosen.append(pictures.read(np.asarray(film.convert("RGB")), size))
+                chosen.append(pictures.read(np.asarray(film.convert("RGBA")), size))
             return np.stack(chosen)
     except Exception as error:  # PIL promises no kind
         raise DataError(f"{path} cannot be read as a clip: {' '.join(str(error).split())[:120]}") from error
@@ -194,14 +217,16 @@ def read(source: Any, size: int, most: int) -> np.ndarray:
 
 def features(path: Path, most: int) -> np.ndarray:
     try:
-        with np.load(path) as saved:
+        with np.load(path) as saved, np.errstate(over="ignore"):  # too large for float32 is infinite: refused below
             found = np.asarray(saved["features"], np.float32)
     except Exception as error:  # not there, no zip, no such array, objects in it
         raise DataError(
             f"{path} cannot be read: {' '.join(str(error).split())[:100]}; want `features` [t k]"
         ) from error
-    if found.ndim != 2 or not len(found):
+    if found.ndim != 2 or not found.size:
         raise DataError(f"{path}: features {list(found.shape)}; want [t k], a row a frame")
+    if bad := np.count_nonzero(~np.isfinite(found)):
+        raise DataError(f"{path}: {bad:,} of its {found.size:,} numbers are not finite; want finite ones")
     return found[even(len(found), most)]
 
 
@@ -211,9 +236,12 @@ def even(n: int, most: int) -> np.ndarray:
 
 
 def found(names: str) -> list[Path]:
-    """The clips that `names` stands for, with commas between: GIFs and folders of frames, or what a folder holds."""
-    out = []
-    for path in (Path(name).expanduser() for name in names.split(",") if name):
-        inside = sorted(p for p in path.iterdir() if p.is_dir() or p.suffix.lower() == ".gif") if path.is_dir() else []
-        out += inside or [path]
-    return out
+    """The clips that `names` stands for, one path or several with commas between: GIFs, folders of frames, .npz of
+    features, or what a folder holds of these; absent ones too."""
+    return [clip for path in pictures.named(names) for clip in (inside(path) if path.is_dir() else []) or [path]]
+
+
+def inside(folder: Path) -> list[Path]:
+    """The clips in a folder, in the order of their names: folders, GIFs, .npz."""
+    clips = (each for each in folder.iterdir() if each.is_dir() or each.suffix.lower() in (".gif", FEATURES))
+    return sorted(clips, key=pictures.natural)

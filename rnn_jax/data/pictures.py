@@ -7,6 +7,8 @@ found("photos,one.png")        # the files that these names stand for
 
 import functools
 import io
+import os
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,14 +18,15 @@ import numpy as np
 
 from rnn_jax.data.errors import DataError
 
-ENDS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+ENDS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".avif", ".tif", ".tiff")
 
 
 def read(source: Any, size: int) -> np.ndarray:
     """The picture as uint8 [size size 3], RGB; squeezed to a square, as the copies of Flickr8k are.
 
-    source: an array uint8 [h w 3], bytes of a file, a path, or (path of a zip, name in it). Turned as its EXIF says;
-    what is transparent becomes white; 16 bits a pixel become 8; of a film the first picture. Raises DataError.
+    source: an array uint8 [h w 3 or 4], bytes of a file, a path, or (path of a zip, name in it). Turned as its EXIF
+    says; what is transparent becomes white; 16 or 32 bits a pixel become 8 (`eight`); of a film the first picture.
+    Raises DataError.
     """
     if isinstance(source, np.ndarray) and source.shape == (size, size, 3):
         return source
@@ -70,8 +73,8 @@ def _resized(source: Any, size) -> np.ndarray:
     try:
         with Image.fromarray(source) if array else Image.open(io.BytesIO(data)) as opened:
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16 bits: PIL would cut off all above 255
-                image = Image.fromarray((np.asarray(image, np.int64) / 257).round().clip(0, 255).astype(np.uint8))
+            if image.mode[0] in "IF":  # PIL would cut off all above 255
+                image = Image.fromarray(eight(np.asarray(image), image.mode))
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -79,6 +82,18 @@ def _resized(source: Any, size) -> np.ndarray:
     except Exception as error:  # PIL promises no kind: damaged files raise OSError, SyntaxError, struct.error, ...
         why = "of no known kind" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())[:120]
         raise DataError(f"{shown(source)} cannot be read as a picture: {why}") from error
+
+
+def eight(values: np.ndarray, mode: str) -> np.ndarray:
+    """Grey of more bits, by PIL's modes I;16 (0 to 65,535), I (to 255 or 65,535) and F (to 1, 255 or 65,535), as uint8.
+    Which it is of 32 bits, the largest value tells. Raises ValueError."""
+    values = values.astype(np.float64)
+    least, most = values.min(), values.max()
+    ends = (65535,) if "16" in mode else (255, 65535) if mode == "I" else (1, 255, 65535)
+    end = next((end for end in ends if most <= end), None)
+    if end is None or not least >= 0:
+        raise ValueError(f"32 bits a pixel, from {least:.4g} to {most:.4g}; want 0 to {' or '.join(map(str, ends))}")
+    return (values * (255 / end)).round().astype(np.uint8)
 
 
 def jpeg(source: Any, size: int) -> bytes:
@@ -130,7 +145,26 @@ def shown(source: Any) -> str:
 
 def found(names: str) -> list[Path]:
     """The files, and the pictures of the folders, that stand in `names` with commas between; absent ones too."""
-    out = []
-    for path in (Path(name.strip()).expanduser() for name in names.split(",") if name.strip()):
-        out += sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDS) if path.is_dir() else [path]
-    return out
+    return [file for path in named(names) for file in (inside(path) if path.is_dir() else [path])]
+
+
+def named(names: str) -> list[Path]:
+    """What stands in `names` with commas between; one path, if the whole is one."""
+    each = [names] if os.path.exists(Path(names.strip()).expanduser()) else names.split(",")
+    return [Path(name.strip()).expanduser() for name in each if name.strip()]
+
+
+def inside(folder: Path) -> list[Path]:
+    """The pictures in a folder and its folders, in the order of their names."""
+    return sorted((p for p in folder.rglob("*") if p.suffix.lower() in ENDS), key=natural)
+
+
+def others(names: str) -> list[Path]:
+    """The files of other kinds in the folders of `names`: what `found` passes over."""
+    files = [p for path in named(names) if path.is_dir() for p in path.rglob("*") if p.is_file()]
+    return sorted((p for p in files if p.suffix.lower() not in ENDS), key=natural)
+
+
+def natural(path) -> list[Any]:
+    """The order of names with numbers by their value: frame_2 before frame_10."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", str(path)))]

@@ -50,7 +50,7 @@ def make(n: int, seed=0) -> list[str]:
 def cut(path: str, longest: int, sentences=2) -> list[str]:
     """The passages of a text: so many sentences each, in the tokens of captions; those of fewer than four words or more
     than `longest` are left out. Raises DataError."""
-    text = read_file(path)
+    text = read_file(path, "config.data.text")
     found = [captions.tokens(s) for s in re.split(r"(?<=[.!?;])\s+|\n\s*\n", text)]
     found = [s for s in found if s]
     passages = [" ".join(found[i : i + sentences]) for i in range(0, len(found), sentences)]

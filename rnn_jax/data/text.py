@@ -144,26 +144,26 @@ def documents(config) -> tuple[str, list[tuple[str, str]]]:
     return f"{title}: {len(found):,} file{'s' * (len(found) > 1)}, {size:,} characters", found
 
 
-def read_file(path: str) -> str:
-    """A UTF-8 text file, gzipped or not, its line ends as they are."""
+def read_file(path: str, key="config.data.path") -> str:
+    """A UTF-8 text file, gzipped or not, its line ends as they are. key: what named it, said where it cannot be read.
+    Raises DataError."""
+    told = f"{key}: {path}" if key else path
     if not path:
-        raise DataError("source text needs a file: set config.data.path=FILE")
+        raise DataError(f"source text needs a file: set {key}=FILE")
     file = Path(path).expanduser()
     if not file.is_file():
         what = "is a directory" if file.is_dir() else "does not exist"
-        raise DataError(f"config.data.path: {path} {what}; give a UTF-8 text file")
+        raise DataError(f"{told} {what}; give a UTF-8 text file")
+    data = b""
     try:
         data = file.read_bytes()
         data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"config.data.path: {path} is not UTF-8 (byte {error.start:,}): convert it, e.g. by iconv"
-        ) from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{told} is not UTF-8 (line {line:,}): convert it, e.g. by iconv") from error
     except (OSError, EOFError) as error:  # no permission, or gzip cut short
-        raise DataError(f"config.data.path: {path} cannot be read ({error}); give a UTF-8 text file") from error
+        raise DataError(f"{told} cannot be read ({error}); give a UTF-8 text file") from error
     if "\0" in text:
-        raise DataError(
-            f"config.data.path: {path} is binary (NUL at character {text.index(chr(0)):,}); give a text file"
-        )
+        raise DataError(f"{told} is binary (NUL at character {text.index(chr(0)):,}); give a text file")
     return text

@@ -59,7 +59,9 @@ class Captioner(Decoder):
         mean = memory["mean"]
         zero = self.cell.carry(len(mean), self.d, mean.dtype)
         if self.see == "h0":
-            leaves = [[jnp.tanh(mean @ p["w"] + p["b"]) for p in each] for each in params["h0"]]
+            types = [leaf.dtype for leaf in jax.tree.leaves(zero)]  # an LRU's is complex: it begins with a real state
+            begun = lambda p, dtype: jnp.tanh(mean @ p["w"] + p["b"]).astype(dtype)
+            leaves = [list(map(begun, each, types)) for each in params["h0"]]
             states = [jax.tree.unflatten(jax.tree.structure(zero), each) for each in leaves]
         else:
             carry = [zero] * self.layers, jnp.zeros((len(mean), self.d), mean.dtype), mean

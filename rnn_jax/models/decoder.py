@@ -106,7 +106,8 @@ class Decoder(abc.ABC):
         states, z = self.start(params, memory, segments)
         top, shape = jax.tree.leaves(states[-1])[0], (*segments.shape, self.d)
         # Before the first step h_0 asks; what is fed back (of a query after the step) is nothing yet.
-        return states, top if top.shape == shape and not self.after else jnp.zeros(shape, top.dtype), z
+        asks = top.shape == shape and not jnp.iscomplexobj(top) and not self.after
+        return states, top if asks else jnp.zeros(shape, z.dtype), z
 
     def advance(self, params, memory, carry, e, segment, drop=()):
         """One step of the decoder: (carry, features [b u], attention weights [s b] or None).

@@ -54,7 +54,7 @@ def _run(main, study, default, check, argv):
     path = _find(options.config or f"configs/{study}/{default}.py")
     base, doc = _load(path)
     if options.help:
-        print(_help(study, path, doc, base))
+        print(_help(study, path, doc, base, sys.modules[main.__module__].__doc__))
         return
     if options.workdir == "":
         raise UserError("--workdir is empty; want a folder")
@@ -75,11 +75,12 @@ def _run(main, study, default, check, argv):
             print(f"done: {folder / 'results.json'}")
             return
     # Another mode works on a trained model: its config is the one it was trained with.
-    saved = workdir.read_config(folder)
+    saved = workdir.read_config(folder, study)
     if saved is None:
+        _check(_override(copy.deepcopy(base), rest, path)[0], check)  # there may be no such mode
         raise UserError(f"{folder} holds no run to {mode}: train it first, or name a trained run with --workdir")
     config, _ = _override(_reread(saved, base), rest, folder / "config.json")
-    workdir.refuse_other(folder, saved, _plain(config))
+    workdir.refuse_other(folder, saved, _plain(config), workdir.PLACES)
     _check(config, check)
     results = main(config, folder)
     if results is not None:
@@ -199,11 +200,12 @@ def _check(config, check):
     _plain(config)
 
 
-def _help(study, path, doc, config):
+def _help(study, path, doc, config, about):
     usage = f"usage: python -m experiments.{study} [--config=FILE] [--workdir=DIR] [--config.<key>=value ...]"
     keys = [f"  --config.{k}={v}" for k, v in workdir.flatten(config.to_dict()).items()]
     others = f"configs in {path.parent}: {', '.join(_configs(path.parent))}"
-    return "\n".join([usage, "", f"{path}:", doc, "", others, "keys and defaults:", *keys])
+    heading = f"keys and defaults (what they mean: configs/{study}/default.py and what it imports):"
+    return "\n".join([usage, "", (about or "").strip(), "", f"{path}:", doc, "", others, heading, *keys])
 
 
 def _plain(config):

@@ -112,5 +112,5 @@ def write_atomically(path, text):
     """The file at `path` is the old one or the new one, whenever the process dies."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

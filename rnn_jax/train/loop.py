@@ -48,6 +48,8 @@ def check(config):
     for key, least in {"steps": 0, "log_every": 1, "eval_every": 0, "save_every": 0, "keep": 1}.items():
         if config[key] < least:
             raise UserError(f"config.{key}={config[key]}: want at least {least}")
+    if config.get("seed", 0) < 0:
+        raise UserError(f"config.seed={config.seed}: want at least 0")
     if config.parallel not in ("auto", "pmap"):
         raise UserError(f"config.parallel={config.parallel}: want auto or pmap")
     if config.init_from and not (Path(config.init_from) / "checkpoints").is_dir():

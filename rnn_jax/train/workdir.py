@@ -19,6 +19,9 @@ from rnn_jax.train.log import write_atomically
 ROOT = Path(rnn_jax.__file__).resolve().parents[1]  # configs/ stands beside rnn_jax/, in a checkout and installed
 # Top-level config keys that do not belong to the model: a workdir takes any of them.
 OPEN_KEYS = ("mode", "sample", "decode", "audio", "images", "clips")
+# Where things lie. What works on a trained model takes others: the same files may lie elsewhere by now. Training does
+# not, for these name its workdir.
+PLACES = ("data.root", "data.path", "data.cache", "encoder.weights", "captions")
 
 
 def default_path(study, stem, overrides) -> Path:
@@ -68,20 +71,24 @@ def claim(workdir, config, provenance) -> dict | None:
     return _read(results, "delete that file and start again") if results.exists() else None
 
 
-def read_config(workdir) -> dict | None:
+def read_config(workdir, study="") -> dict | None:
+    """The config of a run, None where there is none; UserError where it is damaged or of another study."""
     path = workdir / "config.json"
     if not path.exists():
         return None
     remedy = "restore it, or choose another --workdir"
     saved = _read(path, remedy)
+    if study and saved.get("study", study) != study:
+        raise UserError(f"{workdir} holds a run of experiments.{saved['study']}: want one of experiments.{study}")
     if not isinstance(saved.get("config"), dict):
         raise UserError(f"{path} is damaged (it has no config): {remedy}")
     return saved["config"]
 
 
-def refuse_other(workdir, saved, mine):
-    """UserError that names the keys in which two plain configs differ, OPEN_KEYS aside."""
-    saved, mine = ({k: json.dumps(v) for k, v in flatten(x).items() if not _open(k)} for x in (saved, mine))
+def refuse_other(workdir, saved, mine, places=()):
+    """UserError that names the keys in which two plain configs differ, OPEN_KEYS and `places` aside."""
+    counts = lambda key: not _open(key) and key not in places
+    saved, mine = ({k: json.dumps(v) for k, v in flatten(x).items() if counts(k)} for x in (saved, mine))
     both = [(k, saved.get(k, "absent"), mine.get(k, "absent")) for k in sorted({*saved, *mine})]
     if differ := "; ".join(f"{k} is {theirs} there, {ours} here" for k, theirs, ours in both if theirs != ours):
         raise UserError(f"{workdir} belongs to another config: {differ}. Choose another --workdir, or delete it")

@@ -82,6 +82,16 @@ def test_what_changes_is_computed_anew(found, tmp_path):
     assert [i for i, _ in bad] == [6] and out[1].any() and len(encode.shapes) > calls
 
 
+def test_the_same_pictures_elsewhere_are_known_and_told_by_their_new_names(found, tmp_path):
+    encode = Encoder()
+    found = found[:-1]  # without the one that does not exist, whose name is all that is known of it
+    features(found, encode, tmp_path)
+    (tmp_path / "cut.jpg").rename(tmp_path / "moved.jpg")
+    calls = len(encode.shapes)
+    _, told = features([found[0], Picture(tmp_path / "moved.jpg"), *found[2:]], encode, tmp_path)
+    assert len(encode.shapes) == calls and [i for i, _ in told] == [1] and "moved.jpg cannot be read" in told[0][1]
+
+
 @pytest.mark.parametrize(
     ("suffix", "damage"),
     [
@@ -102,7 +112,7 @@ def test_damaged_files_are_computed_anew(found, tmp_path, suffix, damage):
     again, told = features(found, encode, tmp_path)
     np.testing.assert_array_equal(again, first)
     assert len(encode.shapes) == 3 and told == bad
-    assert json.loads(file.with_suffix(".json").read_text()) == [list(each) for each in bad]
+    assert json.loads(file.with_suffix(".json").read_text()) == [i for i, _ in bad]
 
 
 def test_an_encoder_that_fails_leaves_nothing(found, tmp_path):

@@ -60,8 +60,8 @@ def test_flickr8k_s_standard_split(flickr):
     assert {len(p.captions) for part in parts[1:] for p in part} == {5}  # every caption counts
     longest = max(len(captions.tokens(c).split()) for p in flickr.train for c in p.captions)
     assert longest == 24 and sum(len(p.captions) for p in flickr.train) == 29905
-    assert "train: 95 captions of more than 24 words are left out" in flickr.report
-    assert "\n91 pictures with captions are in no part, and are left out: 1155138244_859fd6e079.jpg," in flickr.report
+    assert "train: 95 captions left out, of over 24 words" in flickr.report
+    assert "\n91 pictures left out, in no part: 1155138244_859fd6e079.jpg," in flickr.report
     assert "not exist" not in flickr.report and "empty" not in flickr.report and "no caption" not in flickr.report
     assert "test: 2.7% of the words are not in the vocabulary" in flickr.report
 
@@ -107,14 +107,12 @@ def test_what_is_amiss_is_counted(small):
     assert [p.name for p in found.train] == ["a.jpg", "b.jpg", "f.jpg"]
     assert found.train[0].captions == ["A man, a dog", "One ."] and found.test[0].captions == ["A h"]
     told = found.report.split("\n")[-5:]
-    assert told[0].endswith(
-        "captions.txt: 1 rows are not image,caption in one line, and are left out; the first: line 11"
-    )
+    assert told[0].endswith("captions.txt: 1 line left out, not image,caption; the first: line 11")
     assert told[1:] == [
-        "1 captions are empty, and left out",
-        "1 pictures do not exist, and are left out: d.jpg",
-        "2 pictures have no caption, and are left out: c.jpg, e.jpg",
-        "1 pictures with captions are in no part, and are left out: z.jpg",
+        "1 caption left out, empty",
+        "1 picture left out, not there: d.jpg",
+        "2 pictures left out, without a caption: c.jpg, e.jpg",
+        "1 picture left out, in no part: z.jpg",
     ]
 
 
@@ -162,7 +160,9 @@ def test_a_folder_is_split_by_picture(tmp_path):
     mine(tmp_path, ["lost.png,gone", *reversed(rows)])
     (tmp_path / "captions.txt").unlink()
     again = captions.load(want)
-    assert [p.name for p in again.test] == [p.name for p in found.test] and "\n1 pictures do not exist" in again.report
+    assert [p.name for p in again.test] == [
+        p.name for p in found.test
+    ] and "\n1 picture left out, not there" in again.report
 
 
 def test_a_folder_with_a_split_of_its_own_and_bad_rows(tmp_path):
@@ -175,14 +175,12 @@ def test_a_folder_with_a_split_of_its_own_and_bad_rows(tmp_path):
     assert [(p.name, p.captions) for p in found.train] == [("a.png", ["A red, wet dog"])]
     assert [p.name for p in found.valid] == ["sub/b,b.png"] and [p.name for p in found.test] == ["c.jpg"]
     told = found.report.split("\n")[-5:]
-    assert told[0].endswith(
-        "captions.csv: 3 rows are not image,caption,split in one line, and are left out; the first: line 6"
-    )
+    assert told[0].endswith("captions.csv: 4 lines left out, not image,caption,split; the first: line 6")
     assert told[1:] == [
-        "1 captions are empty, and left out",
-        "1 pictures do not exist, and are left out: lost.png",
-        "3 pictures have no caption, and are left out: d.png, e.png",
-        "1 pictures with captions are in no part, and are left out: f.png",
+        "1 caption left out, empty",
+        "1 picture left out, not there: lost.png",
+        "3 pictures left out, without a caption: d.png, e.png",
+        "1 picture left out, in no part: f.png",
     ]
 
 
@@ -196,7 +194,7 @@ def test_a_folder_with_a_split_of_its_own_and_bad_rows(tmp_path):
             ["a.png,A,train", "a.png,B,test"], "image,caption,split",
             "a.png has the splits 'train' and 'test'; want one of them",
         ),
-        (["a.png,A", "lost.png,B"], "image,caption", "folder: the train part holds no .*; 1 pictures do not exist"),
+        (["a.png,A", "lost.png,B"], "image,caption", "folder: the train part holds no .*; 1 picture left out, not there"),
         (["a.png," + "x" * 200_000], "image,caption", "captions.csv, line 2: field larger than field limit"),
     ],
 )  # fmt: skip
@@ -230,7 +228,7 @@ def test_longer_captions_are_left_out_of_training_alone(tmp_path):
     want.longest = 2
     found = captions.load(want)
     assert [p.captions for p in found.train] == [["one"]] and found.valid[0].captions == ["one two three"]
-    assert found.vocabulary.symbols[4:] == ("one",) and "\ntrain: 2 captions of more than 2 words" in found.report
+    assert found.vocabulary.symbols[4:] == ("one",) and "\ntrain: 2 captions left out, of over 2 words" in found.report
     assert "test: 66.7% of the words are not in the vocabulary" in found.report
 
 
@@ -262,9 +260,7 @@ def test_coco_of_tfds(monkeypatch, listed):
     assert found.valid[0].name == "c.jpg" and found.test[0].captions == ["A d"]
     assert isinstance(found.train[0].source, bytes)
     assert np.abs(pictures.read(found.train[0].source, 16).astype(int) - 90).max() <= 2
-    assert found.report.endswith(
-        "1 captions are empty, and left out\n1 pictures have no caption, and are left out: b.jpg"
-    )
+    assert found.report.endswith("1 caption left out, empty\n1 picture left out, without a caption: b.jpg")
 
 
 def test_of_several_looks_at_a_picture_one_is_drawn_each_time():
@@ -280,3 +276,17 @@ def test_of_several_looks_at_a_picture_one_is_drawn_each_time():
     assert np.array_equal(batches(7)["seen"], batches(7)["seen"])
     blind = captions.Batches(found.train, views, found.vocabulary, 4, 1, also=also, seen="none")
     assert not blind(0)["seen"].any()
+
+
+def test_words_keep_the_marks_of_their_script():
+    assert captions.tokens("हिन्दी भाषा, two_parts! It\u2019s") == "हिन्दी भाषा two parts it 's"
+
+
+def test_a_folder_with_a_comma_and_a_name_too_long_to_be_a_file(tmp_path):
+    folder = tmp_path / "one,two"
+    folder.mkdir()
+    rows = ["a.png,One,train", "b.png,Two,valid", "c.png,Three,test", f"{'x' * 300},Four,train"]
+    found = captions.load(mine(folder, rows, "image,caption,split", "a.png b.png c.png d.png"))
+    assert [p.name for p in found.train] == ["a.png"]
+    assert "1 picture left out, not there: xxx" in found.report
+    assert "1 picture left out, without a caption: d.png" in found.report

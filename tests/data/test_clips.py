@@ -1,5 +1,7 @@
 """Clips: what moves is what is said, backwards is the reverse; ragged clips; clips of one's own, and what is wrong."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -81,11 +83,14 @@ def test_one_s_own_clips(tmp_path):
             images[i].save(path / name / f"{i:02}.png")
     images[0].save(path / "two.gif", save_all=True, append_images=images[1:5])
     (path / "cut.gif").write_bytes((path / "two.gif").read_bytes()[:200])
+    (path / "unnamed").mkdir()
+    images[0].save(path / "unnamed.gif")
+    np.savez(path / "no_clip.npz", features=np.ones((2, 5)))
     want = config(source="folder", path=str(path), frames=4, pixels=16)
     found = clips.load(want)
     assert [p.name for p in found.train] == ["one", "cut.gif", "empty"]
-    for words in ("1 captions are empty", "1 clips do not exist", "1 clips have no caption"):
-        assert words in found.report
+    for told in ("1 caption left out, empty", "1 clip left out, not there: ", "3 clips left out, without a caption: "):
+        assert told in found.report
     frames, counts, bad = clips.frames(want, found.train)
     assert frames.shape == (3, 4, 16, 16, 3) and counts.tolist()[0] == 4 and not frames[2].any()
     assert [i for i, _ in bad] == [1, 2] and "cannot be read as a clip" in bad[0][1] and "no pictures" in bad[1][1]
@@ -94,7 +99,48 @@ def test_one_s_own_clips(tmp_path):
     )  # evenly chosen, the last one too
     frames, counts, bad = clips.frames(want, [*found.valid, *found.test])
     assert counts.tolist() == [4, 2] and not bad and not frames[1, 2:].any()
+    for name in ("no_clip.npz", "unnamed", "unnamed.gif"):
+        (path / name).rename(tmp_path / name)
     assert [p.name for p in clips.found(str(path))] == ["bare", "cut.gif", "empty", "one", "three", "two.gif"]
+
+
+def test_clips_and_frames_are_in_the_order_of_their_numbers_whatever_their_names_hold(tmp_path):
+    folder = tmp_path / "a, b"
+    for clip in ("c10", "c9", "c,1"):
+        (folder / clip).mkdir(parents=True)
+    np.savez(folder / "c11.npz", features=np.ones((2, 5)))
+    for i in (0, 2, 10, 1):
+        Image.fromarray(np.full((8, 8, 3), 20 * i, np.uint8)).save(folder / "c,1" / f"frame_{i}.png")
+    names = ["c9", "c10", "c11.npz", "c,1"]
+    assert [p.name for p in clips.found(str(folder))] == names
+    assert clips.found(str(folder / "c,1")) == [folder / "c,1"]
+    other = tmp_path / "other.gif"
+    assert clips.found(f"{tmp_path / 'a'},{other}") == [tmp_path / "a", other]
+    assert clips.read(folder / "c,1", 8, 12)[:, 0, 0, 0].tolist() == [0, 20, 40, 200]
+
+
+def test_what_is_transparent_in_a_gif_is_white(tmp_path):
+    images = [Image.new("RGBA", (8, 8), (0, 0, 0, 0)) for _ in range(2)]
+    for x, image in enumerate(images):
+        image.putpixel((x, 3), (255, 0, 0, 255))
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], disposal=2)
+    want = np.full((2, 8, 8, 3), 255)
+    want[[0, 1], 3, [0, 1]] = 255, 0, 0
+    np.testing.assert_array_equal(clips.read(tmp_path / "a.gif", 8, 4), want)
+
+
+def test_made_up_frames_have_the_side_that_is_asked_for():
+    small = config(pixels=8, sizes=(3, 1, 1))
+    assert clips.frames(small, clips.load(small).train)[0].shape == (3, 12, 8, 8, 3)
+
+
+def test_folders_of_clips_with_captions_are_no_clips_without(tmp_path):
+    written(tmp_path, [("sub/a", "a b", "train"), ("sub/b", "a", "valid"), ("c.gif", "b", "test")])
+    for name in ("sub/a", "sub/b", "d"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "c.gif").touch()
+    report = clips.load(config(source="folder", path=str(tmp_path))).report
+    assert re.search(r"^1 clip left out, without a caption: d$", report, re.MULTILINE)
 
 
 def test_features(tmp_path):
@@ -106,12 +152,34 @@ def test_features(tmp_path):
     found = clips.load(want)
     frames, counts, bad = clips.frames(want, found.train)
     assert frames.shape == (2, 4, 5) and frames.dtype == np.float32 and counts.tolist() == [4, 2] and not bad
-    with pytest.raises(DataError, match=r"features of different widths: q has \[5\], s \[6\]"):
-        clips.frames(want, [*found.train, *found.test])
+    frames, counts, bad = clips.frames(want, [*found.test, *found.train])
+    assert frames.shape == (3, 4, 5) and counts.tolist() == [0, 4, 2] and not frames[0].any()
+    assert bad == [(0, "s has features of 6 numbers; in training most have features of 5 numbers")]
+    assert clips.frames(want, [*found.test, *found.train], [6])[1].tolist() == [3, 0, 0]
+    with pytest.raises(DataError, match=r"no clip can be used; the first: p has features of 5 numbers; .* 1 number$"):
+        clips.frames(want, found.train, (1,))
     np.savez(path / "p.npz", features=np.ones(4))
     (path / "q.npz").write_bytes(b"no zip")
-    with pytest.raises(DataError, match=r"no clip can be read; the first: .*features \[4\]; want \[t k\]"):
+    with pytest.raises(DataError, match=r"no clip can be used; the first: .*features \[4\]; want \[t k\]"):
         clips.frames(want, found.train)
+    np.savez(path / "more.npz", features=np.ones((3, 5)))
+    assert re.search(r"^1 clip left out, without a caption: more$", clips.load(want).report, re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", [np.nan, -np.inf, 1e300])
+def test_features_are_finite(tmp_path, number):
+    np.savez(tmp_path / "p.npz", features=np.array([[1, 2], [number, 4]]))
+    with pytest.raises(DataError, match=r"p\.npz: 1 of its 4 numbers are not finite"):
+        clips.read(tmp_path / "p.npz", 8, 4)
+
+
+@pytest.mark.parametrize("frames", [4, 5, 21, 22])
+def test_every_number_of_frames_has_room_for_two_directions(frames):
+    for clip in clips.load(config(frames=frames, sizes=(100, 1, 1))).train:
+        said, moves = ways(clip.captions[0]), np.diff(centres(clip.source), axis=0)
+        assert len(clip.source) == frames
+        for way, move in ((said[0], moves[0]), (said[-1], moves[-1])):
+            assert move @ clips.DIRECTIONS[way] > 0.4, (clip.captions, moves)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +188,9 @@ def test_features(tmp_path):
         ({"source": "web"}, "no 'web'; there are shapes, digits, folder, features"),
         ({"source": "folder", "path": "nowhere"}, "nowhere/captions.csv does not exist; want clip,caption"),
         ({"frames": 1}, "config.data.frames=1: want at least 2"),
+        *[({"frames": n, "source": s}, f"={n}: want 4 to 22") for n in (2, 3, 23) for s in ("shapes", "digits")],
         ({"sizes": (5, 5)}, "want three"),
+        ({"sizes": (5, 0, 5)}, "of at least 1"),
     ],
 )
 def test_what_is_wrong_is_told(changes, message):

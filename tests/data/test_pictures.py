@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +77,13 @@ def test_every_mode():
     ):  # fmt: skip
         found = pictures.read(encoded(image, kind), 8)
         assert np.abs(found - want).max() <= most, (image.mode, kind)
+    for values in (grey / 255, grey, grey * 257.0):
+        found = pictures.read(encoded(Image.fromarray(values.astype(np.float32)), "TIFF"), 8)
+        assert np.abs(found - want).max() <= 1
+    assert np.array_equal(pictures.read(encoded(Image.fromarray(grey.astype(np.int32)), "TIFF"), 8), want)
+    for wrong in (grey * 1e6, -1.0 * grey, np.nan * grey):
+        with pytest.raises(DataError, match=r"32 bits a pixel, from .* want 0 to 1 or 255 or 65535"):
+            pictures.read(encoded(Image.fromarray(wrong.astype(np.float32)), "TIFF"), 8)
     two = pictures.read(encoded(Image.fromarray(grey > 100), "PNG"), 8)
     np.testing.assert_array_equal(two, 255 * (want > 100))
 
@@ -168,6 +176,17 @@ def test_names_of_pictures(tmp_path):
         "in/a.png", "in/b.JPG", "in/d.gif", "in/deep/c.webp", "one.bmp", "lost.png",
     ]  # fmt: skip
     assert pictures.found("") == pictures.found(" , ") == []
+    assert [p.name for p in pictures.others(f"{tmp_path / 'in'},{tmp_path / 'lost'}")] == ["note.txt"]
+
+
+def test_numbers_in_names_count_and_a_comma_may_stand_in_one(tmp_path):
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    for number in (10, 9, 1, 2):
+        (folder / f"frame_{number}.png").touch()
+    names = ["frame_1.png", "frame_2.png", "frame_9.png", "frame_10.png"]
+    assert [p.name for p in pictures.inside(folder)] == [p.name for p in pictures.found(str(folder))] == names
+    assert pictures.named(f"{folder},x") == [tmp_path / "a", Path("b"), Path("x")]  # the whole is no path
 
 
 def test_a_look_is_a_corner_of_the_picture_and_its_mirror():

@@ -24,5 +24,5 @@ def test_a_text_is_cut_into_passages(tmp_path):
     assert len(found) == 120  # what is longer than 12 words is left out
     with pytest.raises(DataError, match=r"book.txt has 0 passages of 4 to 3 words: want 100 or more"):
         stories.cut(str(file), 3)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"config.data.text: .*none.txt does not exist"):
         stories.cut(str(tmp_path / "none.txt"), 12)

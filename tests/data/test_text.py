@@ -104,7 +104,7 @@ def test_unseen_characters_are_reported(text_config):
     [
         ("", {}, "is empty"),
         (b"ELF\0\1", {}, r"is binary \(NUL at character 3\)"),
-        (b"caf\xe9 noir", {}, r"is not UTF-8 \(byte 3\)"),
+        (b"caf\xe9 noir", {}, r"is not UTF-8 \(line 1\)"),
         (gzip.compress(b"a" * 1000, mtime=0)[:-9], {}, "cannot be read"),
         ("abc", {"path": ""}, "set config.data.path=FILE"),
         ("abc", {"path": "/absent/file"}, "/absent/file does not exist"),

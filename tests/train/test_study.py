@@ -164,6 +164,9 @@ def test_workdir_contract(at, capsys):
         assert code == 2 and "width is 5 there, 6 here" in err and err.count("\n") == 1
     assert before == {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
 
+    (workdir / "config.json").write_text(json.dumps(saved | {"study": "other"}))
+    code, _, err = inside(capsys, "--config.mode=sample", f"--workdir={workdir}")
+    assert code == 2 and "holds a run of experiments.other: want one of experiments.tiny" in err
     (workdir / "config.json").write_text('{"config": ')
     code, _, err = inside(capsys, f"--workdir={workdir}", "--config.steps=7")
     assert code == 2 and "config.json is damaged" in err and err.count("\n") == 1
@@ -203,7 +206,12 @@ def test_wrong_calls_are_one_line_and_write_nothing(at, capsys, argv, words):
 
 def test_help_and_an_error_through_the_command_line(at):
     code, out, err = call("--help")
-    assert (code, err) == (0, "") and "A tanh network that echoes" in out and "--config.optimizer.rate=0.01" in out
+    assert (
+        (code, err) == (0, "")
+        and "A tanh network that echoes" in out
+        and "This file is its own experiment" in out
+        and "--config.optimizer.rate=0.01" in out
+    )
     code, out, err = call("--config.stpes=3")
     assert (code, out, err.count("\n")) == (2, "", 1)
 

@@ -61,6 +61,8 @@ def compare(found: dict[str, np.ndarray], wanted: dict[str, tuple[int, ...]], pa
     if differ := [*missing, *other, *shaped]:
         shown = "; ".join([*missing[:2], *other[:2], *shaped[:2]])
         raise WrongWeights(f"{path} holds no weights of {network}: {len(differ)} differences: {shown}")
+    if wild := [name for name in wanted if not np.isfinite(np.asarray(found[name], np.float32)).all()]:
+        raise WrongWeights(f"{path}: {wild[0]} has values that are not finite: fetch the file again")
 
 
 def _text(name):
