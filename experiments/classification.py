@@ -98,12 +98,17 @@ def draw(config, workdir, model, features, labels, part):
 
 def classify(config, workdir):
     """Lines of words between spaces on standard input -> as many lines, a label and its probability after a tab. What
-    cannot be classified stays an empty line, and is told at the end."""
+    cannot be classified stays an empty line, and is told at the end; so is what training did not read: unknown words,
+    and longer lines. config.data.longest cuts them as it did in training."""
     meta = train.load_params(workdir)[1]
     features, labels = sentences.Features.from_json(meta["features"]), meta["labels"]
     params, rebuild = make(config, features, len(labels))
     params = train.load_params(workdir, params)[0]
     lines, told = sentences.lines(sys.stdin.buffer)
+    if most := config.data.longest:
+        cut = [f"line {number}" for number, line in enumerate(lines, 1) if len(line) > most]
+        told += sentences.some(f"lines of which only the first {most} words were read (config.data.longest)", cut)
+        lines = [line[:most] for line in lines]
     part = [labelled.Labelled("", line) for line in lines if line]
     said = iter(())
     if part:
@@ -112,7 +117,7 @@ def classify(config, workdir):
     for line in lines:
         row = next(said) if line else None
         print("" if row is None else f"{labels[row.argmax()]}\t{np.exp(row.max()):.3f}")
-    for line in told:
+    for line in told + labelling.unlike(config, meta, lines, features):
         print(line, file=sys.stderr)
 
 
@@ -124,7 +129,7 @@ def check(config):
     if config.data.most < 1:
         raise ValueError(f"config.data.most={config.data.most}: want at least 1")
     if config.mode == "train":
-        labelled.load(config.data)
+        labelling.check_row(config, [s.words for s in labelled.load(config.data).train])
 
 
 if __name__ == "__main__":

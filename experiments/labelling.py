@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from rnn_jax import cells, plots, train
-from rnn_jax.data import sentences, words
+from rnn_jax.data import DataError, sentences, words
 from rnn_jax.models.labelling import Encoder
 from rnn_jax.nn import functional
 
@@ -64,7 +64,7 @@ def fit(
     print(f"{parameters:,} parameters; {waste:.1%} of all positions hold nothing", flush=True)
     if dropped := laid.training.too_long:
         print(f"{dropped} sentences are longer than a row of {config.data.row} and left out of training", flush=True)
-    meta = meta | {"text": zlib.crc32(repr(text).encode())}
+    meta = meta | {"text": zlib.crc32(repr(text).encode()), "longest": laid.longest}
     if any((workdir / "checkpoints").glob("[0-9]*")) and train.load_params(workdir)[1]["text"] != meta["text"]:
         raise train.UserError(f"{workdir} was trained on other sentences: put those back, or choose another --workdir")
     result = train.fit(
@@ -78,6 +78,21 @@ def fit(
     speeds = [row["steps_per_second"] * np.mean(row[unit]) for row in rows if unit in row]
     out |= {"padding_waste": waste, f"{unit}_per_second": round(float(np.median(speeds)))}
     return result.params, out | {"parameters": parameters, "seconds": result.metrics["seconds"]}
+
+
+def check_row(config, part):
+    """DataError unless a row holds a training sentence; part: those, of any kind that has a length."""
+    if (shortest := min(map(len, part))) > config.data.row:
+        raise DataError(
+            f"every training sentence is longer than config.data.row={config.data.row}: raise it; the shortest has "
+            f"{shortest} words"
+        )
+
+
+def unlike(config, meta, lines, features) -> list[str]:
+    """What to tell of the lines that a trained model reads. meta: of its checkpoint; older ones do not say how long the
+    longest sentence was."""
+    return sentences.unlike(lines, features, meta.get("longest", config.data.row))
 
 
 def check(config, choices):

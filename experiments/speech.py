@@ -23,7 +23,7 @@ import numpy as np
 from flax import nnx
 
 from rnn_jax import cells, ctc, metrics, plots, train
-from rnn_jax.data import DataError, audio, packing, recordings
+from rnn_jax.data import DataError, audio, packing, pictures, recordings
 from rnn_jax.models.sequence import SequenceModel
 from rnn_jax.nn import functional
 
@@ -138,37 +138,41 @@ def show(config, workdir, logits, search, symbols, strings, batches):
 
 
 def transcribe(config, workdir):
-    """A line for each wav file: its name, a tab, what is spoken. What cannot be read is a line of standard error."""
+    """A line for each wav file: its name, a tab, what is spoken, nothing where there is no sound. What cannot be read
+    is a line of standard error; DataError where nothing can."""
     symbols = train.load_params(workdir)[1]["symbols"]
     params, apply = make(config, len(symbols))
     params = train.load_params(workdir, params)[0]
-    found = {}
-    for path in wavs(config.audio):
+    found, files = {}, wavs(config.audio)
+    for path in files:
         try:
             found[path] = heard(path, config.features)
         except DataError as error:
             print(error, file=sys.stderr)
+    if not found:
+        raise DataError(f"config.audio={config.audio!r}: none of {len(files)} wav files can be read")
     forward, beam = jax.jit(apply), partial(beam_search, beams=config.decode.beams)
-    paths, written = list(found), {}
-    for items, bound in packing.grouped([len(x) for x in found.values()], config.decode.batch) if paths else ():
+    paths, written = [path for path, x in found.items() if len(x)], {}
+    for items, bound in packing.grouped([len(found[p]) for p in paths], config.decode.batch) if paths else ():
         here = [paths[i] for i in items]
         batch = recordings.padded([(found[path], []) for path in here], [bound], 0)
         logits = forward(params, batch["x"], batch["lengths"])
         written |= dict(zip(here, decode(beam, logits, batch["lengths"]), strict=True))
-    for path in paths:
-        print(path, " ".join(symbols[i - 1] for i in written[path]), sep="\t")
+    for path in found:
+        print(path, " ".join(symbols[i - 1] for i in written.get(path, ())), sep="\t")
 
 
 def wavs(names: str) -> list[Path]:
     """The files, and the wav files of the folders, that config.audio names; those that are not there too."""
     out = []
-    for path in (Path(name).expanduser() for name in names.split(",") if name):
+    for path in pictures.named(names):
         out += sorted(p for p in path.rglob("*") if p.suffix.lower() == ".wav") if path.is_dir() else [path]
     return out
 
 
 def heard(path: Path, features):
-    """The frames of a file, and a note on standard error where it is not what the model was trained on."""
+    """The frames of a file, none where it holds no sound, and a note on standard error where it is not what the model
+    was trained on."""
     wav = audio.read(path)
     samples = audio.resample(wav.samples, wav.rate, features.rate)
     if recordings.steps(len(samples), features) < 1:
@@ -177,7 +181,11 @@ def heard(path: Path, features):
         print(f"{path}: {wav.channels} channels, averaged", file=sys.stderr)
     if wav.rate != features.rate:
         print(f"{path}: {wav.rate} Hz, resampled to {features.rate}", file=sys.stderr)
-    return recordings.features(samples, features)
+    x = recordings.features(samples, features)
+    if audio.silent(wav.samples):
+        print(f"{path}: no sound, nothing to write", file=sys.stderr)
+        return x[:0]
+    return x
 
 
 def check(config):
@@ -187,7 +195,7 @@ def check(config):
             raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
     f = config.features
     sections = {"data": ("batch", "shapes"), "decode": ("beams", "batch"), "features": ("bands", "stack", "rate")}
-    counts = {"width": config.width, "layers": config.layers}
+    counts = {key: config[key] for key in ("width", "layers", "steps")}
     counts |= {f"{section}.{key}": config[section][key] for section, keys in sections.items() for key in keys}
     for key, value in counts.items():
         if value < 1:
@@ -197,6 +205,9 @@ def check(config):
     if recordings.steps(int(recordings.LEAST * f.rate), f) < 2:
         raise ValueError(f"config.features.stack={f.stack}: a word of {recordings.LEAST} s must last 2 steps: lower it")
     if config.mode == "train":
+        filters = audio.mel_filters(f.bands, audio.fft_size(audio.sizes(f.rate, f.window, f.hop)[0]), f.rate)
+        if empty := int((filters.max(0) == 0).sum()):
+            raise ValueError(f"config.features: {empty} of {f.bands} bands hold nothing at rate={f.rate}: raise it")
         recordings.check(config.data)
     elif not wavs(config.audio):
         raise ValueError(f"config.audio={config.audio!r}: name wav files, or folders of them, with commas between")

@@ -96,8 +96,8 @@ def measure(config, part, tags, said):
 
 def tag(config, workdir):
     """Lines of words between spaces on standard input -> as many lines of word/tag. Where parts of speech are given to
-    the model, the words come as word/part-of-speech. What cannot be tagged stays an empty line, and is told at the end.
-    """
+    the model, the words come as word/part-of-speech. What cannot be tagged stays an empty line, and is told at the end;
+    so is what training did not read: unknown words, and longer lines."""
     meta = train.load_params(workdir)[1]
     features, tags = sentences.Features.from_json(meta["features"]), meta["tags"]
     params, rebuild = make(config, features, len(tags))
@@ -107,14 +107,15 @@ def tag(config, workdir):
     lines, told = sentences.lines(
         sys.stdin.buffer, lambda line: "has a word without /part-of-speech" if lacks(line) else ""
     )
-    part = [[tagged.Word(text, given, "") for text, given in map(split, line)] for line in lines if line]
+    read = [[tagged.Word(text, given, "") for text, given in map(split, line)] for line in lines]
+    part = [sentence for sentence in read if sentence]
     best = iter(())
     if part:
         scored = scorer(config, rebuild)
         best = iter(lay(config, features, tags, part).read(lambda batch: scored(params, batch)).argmax(-1))
-    for line in lines:
-        print(" ".join(f"{split(word)[0]}/{tags[next(best)]}" for word in line))
-    for line in told:
+    for sentence in read:
+        print(" ".join(f"{word.text}/{tags[next(best)]}" for word in sentence))
+    for line in told + labelling.unlike(config, meta, list(map(_given, read)), features):
         print(line, file=sys.stderr)
 
 
@@ -125,7 +126,7 @@ def _given(sentence):
 def check(config):
     labelling.check(config, {"mode": ("train", "tag"), "task": tagged.TASKS})
     if config.mode == "train":
-        tagged.load(config.data, config.task)
+        labelling.check_row(config, tagged.load(config.data, config.task).train)
 
 
 if __name__ == "__main__":

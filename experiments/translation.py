@@ -26,9 +26,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnn_jax import cells, decoding, metrics, plots, train
-from rnn_jax.data import packing, pairs, words
+from rnn_jax.data import packing, pairs, sentences, words
 from rnn_jax.models.language import cross_entropy
 from rnn_jax.models.seq2seq import Seq2Seq
+
+PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
 def main(config: Any, workdir):
@@ -39,7 +41,7 @@ def main(config: Any, workdir):
     model = make(config, found.source, found.target)
     params = model.init(jax.random.key(config.seed))
     print(f"{sum(a.size for a in jax.tree.leaves(params)):,} parameters", flush=True)
-    packed = {part: pack(config, found, part) for part in ("train", "valid", "test")}
+    packed = {part: pack(config, found, part) for part in PARTS}
     count, waste = packed["train"].count(), packed["train"].waste()
     print(f"{count} updates an epoch, {waste:.1%} of all positions hold nothing", flush=True)
     for part, each in packed.items():
@@ -66,6 +68,10 @@ def main(config: Any, workdir):
 
     meta: dict[str, Any] = {"source": found.source.to_json(), "target": found.target.to_json()}
     meta["text"] = zlib.crc32("\n".join(map("\t".join, found.train)).encode())
+    if any((workdir / "checkpoints").glob("[0-9]*")):
+        saved = train.load_params(workdir)[1]
+        if any(saved[key] != value for key, value in meta.items()):
+            raise train.UserError(f"{workdir} was trained on other pairs: put those back, or choose another --workdir")
     result = train.fit(
         config, workdir, params=params, loss=loss, batches=train.generate(batch), meta=meta,
         evaluate=lambda params: {"valid_loss": math.log(perplexity(params, "valid"))},
@@ -99,36 +105,42 @@ def make(config, source, target) -> Seq2Seq:
 
 
 def pack(config, found, part) -> packing.Packed:
+    """The part's pairs in rows. Raises UserError if none fits a row."""
     sources, inputs, targets = pairs.encoded(
         getattr(found, part), found.source, found.target, config.data.reverse_source
     )
     row = config.data.row
     columns = {"source": (sources, row), "inputs": (inputs, row), "target": (targets, row)}
-    return packing.Packed(columns, config.data.batch, config.seed)
+    packed = packing.Packed(columns, config.data.batch, config.seed)
+    if packed.too_long == len(sources):
+        raise train.UserError(f"every {PARTS[part]} sentence is longer than config.data.row={row}: raise it")
+    return packed
 
 
 # ----------------------------------------------------------------------------------------------------------- decoding
 
 
 def decode(config, model: Seq2Seq, params, sources, *, beams, best=1):
-    """decoding.Decoded of every source (int sequences), as numpy: tokens [length n best], the others [n best]."""
+    """(tokens [best length], [lengths, logprobs, scores], [best] each) of every source (int sequences), as numpy."""
     want = config.decode
 
-    @partial(jax.jit, static_argnames="longest")
-    def run(params, source, segments, longest):
+    @partial(jax.jit, static_argnames="length")
+    def run(params, source, segments, limits, length):
         given, carry = model.begin(params, model.encode(params, source, segments))
         carry, logits = model.step(given, carry, jnp.full(source.shape[1], words.START))
         penalty = decoding.Penalty(want.length_power, want.coverage_weight, lambda carry: carry[1])
         return decoding.beam_search(
-            model.step, given, carry, logits, longest, beams=beams, end=words.END, best=best, penalty=penalty
-        )
+            model.step, given, carry, logits, length, beams=beams, end=words.END, best=best, penalty=penalty,
+            limits=limits,
+        )  # fmt: skip
 
     tokens: Any = [None] * len(sources)
     rest: Any = [None] * len(sources)
     for items, bound in packing.grouped([len(s) for s in sources], want.batch, want.shapes):
         rows = [[i] for i in items] + [[]] * (want.batch - len(items))
         source, segments = packing.lay(rows, sources, bound)
-        texts = jax.device_get(run(params, source.T, segments.T, longest(bound)))
+        limits = np.array([longest(len(sources[i])) for i in items] + [0] * (want.batch - len(items)), np.int32)
+        texts = jax.device_get(run(params, source.T, segments.T, limits, longest(bound)))
         for lane, item in enumerate(items):
             tokens[item] = texts.tokens[..., lane].T
             rest[item] = [a[:, lane] for a in texts[1:]]
@@ -136,7 +148,7 @@ def decode(config, model: Seq2Seq, params, sources, *, beams, best=1):
 
 
 def longest(source: int) -> int:
-    """Tokens that a translation may take."""
+    """Tokens that the translation of so many may take; END counts on both sides."""
     return 2 * source + 5
 
 
@@ -197,18 +209,31 @@ def draw_by_length(runs, workdir):
 
 def compare(config, workdir):
     """Draws this run and those beside it, and prints what they reached."""
-    runs = {}
-    for folder in (workdir, *map(Path, filter(None, config.decode.beside.split(",")))):
-        file = folder / "results.json"
-        if not file.is_file():
-            raise train.UserError(f"config.decode.beside: {file} does not exist; name workdirs of finished runs")
-        runs[folder.name] = json.loads(file.read_text())
+    folders = {f.resolve(): f for f in (workdir, *map(Path, filter(None, config.decode.beside.split(","))))}
+    names = [path.name for path in folders]
+    runs = {
+        path.name if names.count(path.name) == 1 else str(folder): finished(folder) for path, folder in folders.items()
+    }
     steps = {name: run["lengths"][0] for name, run in runs.items()}
     if len(set(steps.values())) > 1:
         raise train.UserError(f"config.decode.beside: runs with other steps of lengths: {steps}")
     for name, run in runs.items():
         print(f"{name}: BLEU {run['bleu']:.2f}, perplexity {run['test_ppl']:.2f}, by length {run['bleu_by_length']}")
     print(draw_by_length(runs, workdir))
+
+
+def finished(folder) -> dict[str, Any]:
+    """The results of a finished run of this study. Raises UserError."""
+    try:
+        about, results = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "results"))
+    except (OSError, ValueError) as error:
+        raise train.UserError(
+            f"config.decode.beside: {folder} holds no finished run ({error}): name workdirs of finished runs"
+        ) from None
+    if about.get("study") != "translation":
+        study = about.get("study")
+        raise train.UserError(f"config.decode.beside: {folder} is a run of {study}: name runs of translation")
+    return results
 
 
 def translate(config, workdir):
@@ -218,24 +243,24 @@ def translate(config, workdir):
     source, target = words.from_json(meta["source"]), words.from_json(meta["target"])
     model = make(config, source, target)
     params = train.load_params(workdir, model.init(jax.random.key(0)))[0]
-    lines, told = [], []
-    for number, raw in enumerate(sys.stdin.buffer, 1):
-        try:
-            lines.append(raw.decode().strip())
-        except UnicodeDecodeError:
-            lines.append("")
-            told.append(f"line {number} is not UTF-8: left empty")
-    sources, _, _ = pairs.encoded([(line, "") for line in lines], source, target, config.data.reverse_source)
+    raw = list(sys.stdin.buffer)
+    there, told = sentences.lines(raw)
+    lines = [each.decode().strip() if here else "" for each, here in zip(raw, there, strict=True)]
+    encoded, _, _ = pairs.encoded([(line, "") for line in lines], source, target, config.data.reverse_source)
     full = [i for i, line in enumerate(lines) if line]
-    texts = decode(config, model, params, [sources[i] for i in full], beams=config.decode.beams)[0] if full else []
+    texts = decode(config, model, params, [encoded[i] for i in full], beams=config.decode.beams)[0] if full else []
     out = [""] * len(lines)
     for i, tokens in zip(full, texts, strict=True):
         out[i] = target.decode(tokens[0])
     print("\n".join(out)) if out else None
-    if unknown := sum(words.UNKNOWN in s for s in sources):
-        told.append(f"{unknown} of {len(lines)} lines hold {config.data.units} that training did not know")
-    if long := sum(len(s) > config.data.row for s in sources):
-        told.append(f"{long} of {len(lines)} lines are longer than the {config.data.row} tokens of training")
+    limit = min(config.data.longest or config.data.row, config.data.row - 1)  # a row holds END too
+    for what, which in {
+        f"hold {config.data.units} that training did not know": [words.UNKNOWN in s for s in encoded],
+        f"are longer than the {limit} {config.data.units} of training": [len(s) - 1 > limit for s in encoded],
+    }.items():
+        if numbers := [number for number, true in enumerate(which, 1) if true]:
+            few = ", ".join(map(str, numbers[:5])) + ", ..." * (len(numbers) > 5)
+            told.append(f"{len(numbers)} of {len(lines)} lines {what}: {few}")
     for line in told:
         print(line, file=sys.stderr)
 
@@ -245,9 +270,24 @@ def check(config):
     for key, known in choices.items():
         if config[key] not in known:
             raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    for key in ("beams", "batch", "shapes"):
-        if config.decode[key] < 1:
-            raise ValueError(f"config.decode.{key}={config.decode[key]}: want at least 1")
+    inside = lambda section, *keys: {f"{section}.{key}": config[section][key] for key in keys}
+    counts = {key: config[key] for key in ("width", "embed", "layers", "steps", "step_of_lengths")}
+    counts |= inside("data", "row", "batch") | inside("decode", "beams", "batch", "shapes")
+    others = {key: config[key] for key in ("deep", "samples")} | inside("decode", "length_power", "coverage_weight")
+    for least, values in enumerate((others, counts)):
+        for key, value in values.items():
+            if not value >= least:
+                raise ValueError(f"config.{key}={value}: want at least {least}")
+    for key in ("dropout", "dropout_out", "smoothing"):
+        if not 0 <= config[key] < 1:
+            raise ValueError(f"config.{key}={config[key]}: want a share from 0 to below 1")
+    train.forcing(config.forcing)
+    some = range(len(words.SPECIAL) + 1)  # a vocabulary, as far as the model's shapes go
+    jax.eval_shape(make(config, some, some).init, jax.random.key(0))
+    if config.mode == "train":
+        found = pairs.load(config.data)
+        for part in PARTS:
+            pack(config, found, part)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Decoding: greedy against a loop by hand, sampling against the softmax, beams against every text there is."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -164,23 +166,30 @@ def penalised(power):
     return lambda pair: pair[0] / ((5 + len(pair[1])) / 6) ** power
 
 
+@pytest.mark.parametrize("limits", [None, (4, 2, 3)])
 @pytest.mark.parametrize("power", [0.0, 1.0])
-def test_a_wide_beam_is_exhaustive_search(power):
-    args, penalty = start(3), decoding.Penalty(power)
-    found = jax.jit(lambda *args: decoding.beam_search(step, *args, 4, beams=150, end=1, best=20, penalty=penalty))(
-        *args
-    )
+def test_a_wide_beam_is_exhaustive_search(power, limits):
+    args, given = start(3), {} if limits is None else {"limits": jnp.asarray(limits)}
+
+    @jax.jit
+    def search(args, given):
+        penalty = decoding.Penalty(power)
+        return decoding.beam_search(step, *args, 4, beams=150, end=1, best=20, penalty=penalty, **given)
+
+    found = search(args, given)
     params, _, logits = (jax.tree.map(np.asarray, a) for a in args)
-    for row in range(3):
-        want = sorted(everything(params, logits[row], 4, 1), key=penalised(power), reverse=True)[:20]
+    for row, length in enumerate(limits or (4, 4, 4)):
+        want = sorted(everything(params, logits[row], length, 1), key=penalised(power), reverse=True)[:20]
         assert rows(found, row) == [t for _, t in want]
         np.testing.assert_allclose(found.logprobs[:, row], [p for p, _ in want], rtol=1e-5)
         np.testing.assert_allclose(found.scores[:, row], [penalised(power)(pair) for pair in want], rtol=1e-5)
 
 
-def test_one_beam_is_greedy_to_the_last_bit():
+@pytest.mark.parametrize("limits", [None, np.array([9, 2, 0, 30])])
+def test_one_beam_is_greedy_to_the_last_bit(limits):
     args = start(4)
-    one, alone = decoding.beam_search(step, *args, 9, beams=1, end=0), decoding.greedy(step, *args, 9, end=0)
+    one = decoding.beam_search(step, *args, 9, beams=1, end=0, limits=limits)
+    alone = decoding.greedy(step, *args, 9, end=0, limits=limits)
     for a, b in zip(one, alone, strict=True):
         np.testing.assert_array_equal(a[:, 0] if a.ndim == 3 else a[0], b)
 
@@ -214,6 +223,58 @@ def test_a_row_does_not_depend_on_its_neighbours():
             step, params, tuple(a[row : row + 1] for a in carry), logits[row : row + 1], 8, beams=3, end=0, best=3
         )
         assert rows(alone, 0) == rows(every, row)
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+@pytest.mark.parametrize("beams", [0, 3, 6])
+def test_a_row_with_a_limit_is_the_row_alone_with_that_length(beams, power):
+    """Whatever its neighbours may write. No beam: temperature 0."""
+    (params, carry, logits), limits = start(6), [3, 12, 1, 5, 7, 12]
+    logits = logits.at[:, 4].add(-3.0)  # few end early
+
+    @partial(jax.jit, static_argnames="length")
+    def run(carry, logits, length, limits=None):
+        given = {"end": 4, "penalty": decoding.Penalty(power), "limits": limits}
+        if beams:
+            return decoding.beam_search(step, params, carry, logits, length, beams=beams, best=3, **given)
+        found = decoding.sample(step, params, carry, logits, length, KEY, temperature=0, **given)
+        return decoding.Decoded(found.tokens[:, None], *(a[None] for a in found[1:]))
+
+    every, cut = run(carry, logits, 12, jnp.asarray(limits)), 0
+    for row, limit in enumerate(limits):
+        alone = run(jax.tree.map(lambda a, row=row: a[row : row + 1], carry), logits[row : row + 1], limit)
+        assert rows(alone, 0) == rows(every, row)
+        np.testing.assert_allclose(every.logprobs[:, row], alone.logprobs[:, 0], rtol=1e-6)
+        np.testing.assert_allclose(every.scores[:, row], alone.scores[:, 0], rtol=1e-6)
+        cut += sum(text[-1] != 4 for text in rows(every, row))
+        assert (every.tokens[limit:, :, row] == 4).all()
+    assert cut > 2
+
+
+def test_without_an_end_a_row_writes_its_limit():
+    """0 comes after it, log p is that of what was written, and the loop ends with the longest row."""
+    calls = []
+
+    def counted(params, carry, tokens):
+        jax.debug.callback(lambda: calls.append(1))
+        return step(params, carry, tokens)
+
+    args = start(4)
+    out = decoding.greedy(counted, *args, 50, limits=jnp.asarray([2, 0, 6, 5]))
+    jax.effects_barrier()
+    assert len(calls) == 6 and out.lengths.tolist() == [2, 0, 6, 5] and out.tokens.shape == (50, 4)
+    free = decoding.greedy(step, *args, 50).tokens
+    params, _, logits = (jax.tree.map(np.asarray, a) for a in args)
+    for row, limit in enumerate([2, 0, 6, 5]):
+        np.testing.assert_array_equal(out.tokens[:limit, row], free[:limit, row])
+        assert (out.tokens[limit:, row] == 0).all()
+        np.testing.assert_allclose(out.logprobs[row], logp(params, logits[row], out.tokens[:limit, row]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("limits", "got"), [([3], r"int32\[1\]"), ([3.0, 4.0], r"float32\[2\]")])
+def test_limits_that_are_not_one_for_each_row_are_refused(limits, got):
+    with pytest.raises(ValueError, match=rf"limits are {got}; want int\[2\], one for each row"):
+        decoding.beam_search(step, *start(2), 5, beams=2, end=0, limits=jnp.asarray(limits))
 
 
 def test_coverage_ranks_texts_that_read_everything_first():

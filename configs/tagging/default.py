@@ -13,6 +13,7 @@ Needs no network and no file. Published: none. Measured, test F1, 2026-11-25, ja
 Tag with a trained model:
     echo "yesterday the fish near a toous teion were siing a nineion ." |
         python -m experiments.tagging --config.mode=tag --workdir=runs/tagging/default
+A model with config.data.pos=True reads word/part-of-speech in place of each word.
 """
 
 from typing import Any

@@ -1,6 +1,8 @@
 """Words backwards, letter by letter, by an encoder-decoder with additive attention: capricorn, nrocirpac.
 
     python -m experiments.translation
+    ... --config.mode=translate --workdir=DIR < lines        a translation for each line, by the trained run in DIR
+    ... --config.mode=compare --workdir=DIR --config.decode.beside=DIR,DIR        BLEU by length of finished runs
 
 Needs no network and no file: the words are those of Python's standard library. Published: none. Measured 2026-11-26,
 jax 0.10.2, 2 CPU cores, 1.5 minutes in all: 100 % of 500 unseen words right to the last letter, test perplexity 1.002.

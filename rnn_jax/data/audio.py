@@ -1,7 +1,6 @@
 """Sound: wav files, and the log-mel frames that recognisers read. Samples are float32 in [-1, 1)."""
 
-import io
-import wave
+import struct
 from functools import lru_cache
 from math import gcd
 from pathlib import Path
@@ -12,6 +11,11 @@ import numpy as np
 from rnn_jax.data.errors import DataError
 
 FLOOR = 1e-8  # of a band's energy before the logarithm: digital silence has none
+RATES = 100, 1_000_000  # Hz, of a file: a sample for each of the frames, 10 ms apart; and none that takes all memory
+PCM, EXTENSIBLE = 1, 0xFFFE  # formats of a wav file; EXTENSIBLE: the format stands in a GUID, before SUBFORMAT
+SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")
+KINDS = {2: "ADPCM", 3: "floating point", 6: "A-law", 7: "mu-law", 17: "ADPCM", 85: "MP3"}
+UNKNOWN_SIZE = 0x7FFF0000  # bytes of data, at least, that a stream's header says: ffmpeg 0xFFFFFFFF, SoX 0x7FFFF000
 
 
 class Recording(NamedTuple):
@@ -29,26 +33,59 @@ class Wav(NamedTuple):
 
 
 def read(file: Path | bytes, name="") -> Wav:
-    """A PCM wav file (8 to 32 bits, any rate), by its path or its bytes. Raises DataError."""
+    """A PCM wav file (8 to 32 bits, RATES), by its path or its bytes; one written to a pipe too. Raises DataError."""
     name = name or (str(file) if isinstance(file, Path) else "wav")
     try:
-        with wave.open(io.BytesIO(file) if isinstance(file, bytes) else str(file)) as f:
-            width, channels, rate, said = f.getsampwidth(), f.getnchannels(), f.getframerate(), f.getnframes()
-            data = f.readframes(said)
-    except (OSError, EOFError, wave.Error) as error:
-        why = "it is empty, or cut short" if isinstance(error, EOFError) else getattr(error, "strerror", None) or error
-        raise DataError(f"{name} cannot be read as wav ({why}): give PCM wav") from error
-    if not said or not rate:
+        channels, rate, width, said, data = _parse(file if isinstance(file, bytes) else file.read_bytes())
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{name} cannot be read as wav ({why}): give PCM wav of 8 to 32 bits") from error
+    if said is not None and len(data) < said:
+        raise DataError(f"{name} is cut short: {len(data):,} bytes of {said:,}; fetch it again")
+    data = data[: len(data) // (channels * width) * channels * width]  # a stream may end within a sample
+    if not data:
         raise DataError(f"{name} holds no sample: give a recording")
-    if len(data) != said * channels * width:
-        raise DataError(f"{name} is cut short: {len(data):,} bytes of {said * channels * width:,}; fetch it again")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise DataError(f"{name} has {rate:,} samples a second: want {RATES[0]:,} to {RATES[1]:,}")
     if width == 1:
         values = np.frombuffer(data, np.uint8) / 128 - 1
     else:  # little-endian, and 24 bits have no dtype: each sample becomes the upper bytes of an int32
-        wide = np.zeros((said * channels, 4), np.uint8)
+        wide = np.zeros((len(data) // width, 4), np.uint8)
         wide[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
         values = wide.reshape(-1).view("<i4") / 2**31
     return Wav(values.reshape(-1, channels).mean(1).astype(np.float32), rate, channels)
+
+
+def _parse(content: bytes) -> tuple[int, int, int, int | None, bytes]:
+    """(channels, rate, bytes of a sample, bytes of the data as the header says or None where it does not know, the
+    data). Raises ValueError. Python's `wave` reads no EXTENSIBLE header before 3.12, and no stream's."""
+    if content[:4] != b"RIFF" or content[8:12] not in (b"WAVE", b""):
+        raise ValueError("it does not start as RIFF WAVE does" if content else "it is empty")
+    whole, at, form = 8 + int.from_bytes(content[4:8], "little"), 12, b""
+    while True:
+        if len(content) < at + 8:
+            raise ValueError("it is cut short")
+        key, size = struct.unpack_from("<4sI", content, at)
+        at += 8
+        if key == b"data":
+            break
+        if key == b"fmt ":
+            form = content[at : at + size]
+        at += size + size % 2
+    if len(form) < 16:
+        raise ValueError("it has no format")
+    kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", form)
+    if kind == EXTENSIBLE and form[26:40] == SUBFORMAT:
+        kind = int.from_bytes(form[24:26], "little")
+    if kind != PCM:
+        raise ValueError(f"its samples are {KINDS.get(kind, f'of format {kind:#06x}')}, not PCM")
+    width = (bits + 7) // 8
+    if not channels or not 1 <= width <= 4:
+        raise ValueError(f"its samples have {bits} bits" if channels else "it has no channel")
+    # a header that was written before the sound, and never again: 0, or as much as there may be
+    if size >= UNKNOWN_SIZE or (not size and whole != len(content)):
+        return channels, rate, width, None, content[at:]
+    return channels, rate, width, size, content[at : at + size]
 
 
 def resample(samples, have: int, want: int):
@@ -134,7 +171,7 @@ def log_mel(samples, rate: int, *, bands=40, window=0.025, hop=0.010, emphasis=0
     F: `mel_filters`. The FFT is at least twice the window, so that the lowest triangles hold a bin each.
     """
     width, step = sizes(rate, window, hop)
-    fft = 2 ** int(np.ceil(np.log2(2 * width)))
+    fft = fft_size(width)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(width) / width)
     windows = frames(emphasise(np.asarray(samples, np.float32), emphasis), width, step) * hann.astype(np.float32)
     return np.log(power(windows, fft) @ mel_filters(bands, fft, rate) + FLOOR)
@@ -143,6 +180,16 @@ def log_mel(samples, rate: int, *, bands=40, window=0.025, hop=0.010, emphasis=0
 def sizes(rate: int, window: float, hop: float) -> tuple[int, int]:
     """(width, hop) in samples."""
     return round(rate * window), round(rate * hop)
+
+
+def fft_size(width: int) -> int:
+    """The least power of two that is twice the window."""
+    return 2 ** int(np.ceil(np.log2(2 * width)))
+
+
+def silent(samples) -> bool:
+    """Nothing to hear: one value throughout, or what dithers it by the least step of 16 bits."""
+    return float(np.ptp(samples)) <= 2 / 2**15
 
 
 def normalise(features):

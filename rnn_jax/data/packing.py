@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rnn_jax.data.errors import DataError
+
 
 def pack(lengths, sizes: Sequence[int], order, open_rows=64) -> list[list[int]]:
     """Rows of items, each row's lengths [n k] within the sizes [k]: first fit, in the given order.
@@ -56,7 +58,8 @@ class Packed:
     """make(i) -> batch i of an endless run over epochs, each in an order of its own, for `train.generate`.
 
     columns: dict name -> (sequences of n items, size of a row). A batch has name and name_segments, int32 [b size].
-    The last batch of an epoch is filled with empty rows. Depends on i and the seed alone.
+    The last batch of an epoch is filled with empty rows. Depends on i and the seed alone. DataError on the first use
+    where no item is as short as a row.
     """
 
     def __init__(self, columns, rows: int, seed=0):
@@ -70,6 +73,9 @@ class Packed:
         if self.packed[0] != number:
             rng = np.random.default_rng((self.seed, number))
             packed = pack(self.lengths, self.sizes, rng.permutation(len(self.lengths)))
+            if not packed:  # no epoch would ever end
+                sizes = ", ".join(f"{name} {size}" for name, size in zip(self.columns, self.sizes, strict=True))
+                raise DataError(f"every item is longer than a row ({sizes}): want longer rows, or shorter items")
             self.packed = number, [packed[i] for i in rng.permutation(len(packed))]
         return self.packed[1]
 

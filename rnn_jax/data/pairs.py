@@ -13,7 +13,7 @@ import numpy as np
 from rnn_jax.data import fetched, stdlib
 from rnn_jax.data.errors import DataError
 from rnn_jax.data.text import read_file
-from rnn_jax.data.words import END, START, UNKNOWN, Subwords, Words
+from rnn_jax.data.words import END, SPECIAL, START, UNKNOWN, Subwords, Words
 
 SOURCES = ("reversal", "multi30k", "text", "tfds")
 UNITS = ("words", "subwords", "characters")
@@ -57,6 +57,11 @@ def load(config: Any) -> Pairs:
     for key, known in {"source": SOURCES, "units": UNITS}.items():
         if config[key] not in known:
             raise DataError(f"config.data.{key}: no {config[key]!r}; there are {', '.join(known)}")
+    for key, least in {"least": 1, "size": 1, "longest": 0}.items():
+        if config[key] < least:
+            raise DataError(f"config.data.{key}={config[key]}: want at least {least}")
+    if len(config.languages) != 2:
+        raise DataError(f"config.data.languages={config.languages}: want two, from and to")
     parts = list({"reversal": reversal, "multi30k": multi30k, "text": text, "tfds": tfds}[config.source](config))
     lines = []
     for i, name in enumerate(("train", "valid", "test")):
@@ -66,6 +71,9 @@ def load(config: Any) -> Pairs:
         if empty := before - len(parts[i]):
             lines.append(f"{name}: {empty:,} pairs with an empty side are left out")
     source, target = (vocabulary([pair[i] for pair in parts[0]], config) for i in (0, 1))
+    for side, known in {"source": source, "target": target}.items():
+        if len(known) == len(SPECIAL):
+            raise DataError(f"config.data.least={config.least}: no {side} word of the training part occurs so often")
     full, fits = parts[0], lambda a, b: max(len(source.encode(a)), len(target.encode(b))) <= config.longest
     if config.longest:
         parts[0] = [pair for pair in full if fits(*pair)]
@@ -114,7 +122,7 @@ def multi30k(config):
     zipped = "" if config.form == "tok" else ".gz"
     names = [f"{part}{language}{zipped}" for part in parts for language in config.languages]
     files = map(str, fetched.files(config.root, "multi30k", names, "data/task1 of the repository multi30k/dataset"))
-    return [aligned(*pair) for pair in zip(files, files, strict=True)]
+    return [aligned(*pair, key="") for pair in zip(files, files, strict=True)]
 
 
 def text(config):
@@ -132,9 +140,9 @@ def tfds(config):
     return fetched.tfds(config.name, splits, read, features=features, download=config.download)
 
 
-def aligned(*paths: str) -> Sentences:
+def aligned(*paths: str, key="config.data.path") -> Sentences:
     """Line i of the first file with line i of the second."""
-    one, two = (read_file(path).removesuffix("\n").split("\n") for path in paths)
+    one, two = (read_file(path, key).removesuffix("\n").split("\n") for path in paths)
     if len(one) != len(two):
         raise DataError(f"{paths[0]} has {len(one):,} lines and {paths[1]} {len(two):,}: they must be aligned")
     return [(a.strip(), b.strip()) for a, b in zip(one, two, strict=True)]

@@ -61,11 +61,21 @@ def check(config: Any):
         raise DataError(f"config.data.source: no {config.source!r}; there are {', '.join(SOURCES)}")
     if config.source == "fsdd":
         fsdd.files(config.root)
-    words, speed = tuple(config.words), config.augment.speed
+    takes, words, extra = tuple(config.takes), tuple(config.words), config.augment
+    if len(takes) != 3 or min(takes) < 1:
+        raise DataError(f"config.data.takes={takes}: want three numbers of at least 1, to train, validate and test")
     if len(words) != 2 or not 1 <= words[0] <= words[1]:
         raise DataError(f"config.data.words={words}: want two numbers, 1 <= least <= most")
-    if config.gap < 0 or not 0 <= speed < 1:
-        raise DataError(f"config.data: gap={config.gap}, augment.speed={speed}; want gap >= 0 and 0 <= speed < 1")
+    if config.gap < 0 or not 0 <= extra.speed < 1:
+        raise DataError(f"config.data: gap={config.gap}, augment.speed={extra.speed}; want gap >= 0 and 0 <= speed < 1")
+    if not extra.noise <= config.dither:
+        raise DataError(
+            f"config.data: dither={config.dither}, augment.noise={extra.noise}; want dither >= augment.noise, both in "
+            "dB below the string"
+        )
+    for key in ("gain", "masks", "mask_bands", "mask_frames"):
+        if not extra[key] >= 0:
+            raise DataError(f"config.data.augment.{key}={extra[key]}: want at least 0")
     for key in ("strings", "held_out"):
         if config[key] < config.batch:
             raise DataError(f"config.data.{key}={config[key]}: want at least config.data.batch={config.batch}")

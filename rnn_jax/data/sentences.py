@@ -53,6 +53,10 @@ class Features:
         """int32 [n k], a column for each kind; an unseen value is words.UNKNOWN."""
         return np.array([v.encode(_line(k, sentence)) for k, v in self.vocabularies.items()], np.int32).T
 
+    def unknown(self, kind, sentence) -> list[int]:
+        """Which of the words have a value of that kind that is UNKNOWN."""
+        return [i for i, n in enumerate(self.vocabularies[kind].encode(_line(kind, sentence))) if n == words.UNKNOWN]
+
     def sizes(self, widths) -> list[tuple[int, int]]:
         """(vocabulary, width of its embedding) of each; widths: kind -> width."""
         return [(len(v), widths[k]) for k, v in self.vocabularies.items()]
@@ -84,6 +88,7 @@ class Rows:
     def __init__(self, sentences, targets, *, row: int, rows: int, most=0, seed=0):
         self.tokens, self.targets = np.concatenate(sentences), np.concatenate(targets).astype(np.int32)
         self.size = row, rows
+        self.longest = max((len(s) for s in sentences if len(s) <= row), default=0)  # that training reads
         columns = [(_spans(sentences), 0), (_spans(targets), most)]
         pack = lambda row: Packed(
             {name: (at, size or row) for name, (at, size) in zip(("word", "target"), columns, strict=True)}, rows, seed
@@ -138,3 +143,40 @@ def lines(stream, wrong=lambda words: ""):
         found.append([] if what else here)
         told += [f"line {number} {what}: left empty"] * bool(what)
     return found, told
+
+
+def unlike(lines, features: Features, longest: int) -> list[str]:
+    """What to tell of lines (lists as `Features` reads) that are not like what training read: unknown words and parts
+    of speech, and more words than the longest sentence there."""
+    told = []
+    for kind, what in (("word", "words"), ("given", "parts of speech")):
+        seen: dict[str, int] = {}  # the first line of each
+        for number, line in enumerate(lines, 1) if kind in features.vocabularies else ():
+            for i in features.unknown(kind, line):
+                word, given = (line[i], "") if isinstance(line[i], str) else line[i]
+                seen.setdefault(word if kind == "word" else given, number)
+        told += some(f"unknown {what}", [f"{word} (line {number})" for word, number in seen.items()])
+    long = [f"line {number} ({len(line)})" for number, line in enumerate(lines, 1) if len(line) > longest]
+    return told + some(f"lines of more words than the {longest} that training read at most", long)
+
+
+def some(what: str, items: list[str]) -> list[str]:
+    """A line with the first of the items and their number; none without items."""
+    return [f"{what}, {len(items):,} in all: {_first(items)}"] if items else []
+
+
+def _first(items, n=3):
+    return ", ".join(items[:n]) + ", ..." * (len(items) > n)
+
+
+def lacking(part: str, answers, known, what: str, of: str) -> list[str]:
+    """A line on the answers of a part that training lacks, if there are any; what, of: "labels", of "sentences". Raises
+    DataError where training has none of the part's: nothing could be right, and the loss would be a mean of nothing."""
+    found = [answer for answer in answers if answer not in known]
+    shown = _first(sorted(set(found)))
+    if found and len(found) == len(answers):
+        raise DataError(f"{part}: training has none of its {what} ({shown}): give both the same {what}")
+    line = (
+        f"{part}: {len(found):,} of {len(answers):,} {of} have {what} that training lacks, so count as wrong: {shown}"
+    )
+    return [line] * bool(found)

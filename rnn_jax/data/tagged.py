@@ -6,7 +6,7 @@ found = tagged.load(config.data, "chunks")     # found.train, .valid, .test: sen
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnn_jax.data import fetched, generated
+from rnn_jax.data import fetched, generated, sentences
 from rnn_jax.data.errors import DataError
 from rnn_jax.data.text import read_file
 
@@ -60,9 +60,13 @@ def load(config: Any, task: str) -> Tagged:
         parts.append([[_word(row, config.pos, task, config.source) for row in sentence] for sentence in part])
     tokens = (f"{sum(map(len, part)):,}" for part in parts)
     sizes = " / ".join(f"{len(part):,}" for part in parts)
-    report = f"{config.source}: {sizes} sentences to train, validate and test, {' / '.join(tokens)} words"
+    report = [f"{config.source}: {sizes} sentences to train, validate and test, {' / '.join(tokens)} words"]
     train, valid, test = parts
-    return Tagged(train, valid, test, report)
+    known = {word.tag for sentence in train for word in sentence}
+    for name, part in (("valid", valid), ("test", test)):
+        tags = [word.tag for sentence in part for word in sentence]
+        report += sentences.lacking(f"{config.source}: {name}", tags, known, "tags", "words")
+    return Tagged(train, valid, test, "\n".join(report))
 
 
 def _word(row, pos, task, source):
@@ -85,7 +89,7 @@ def grammar(config):
 def conll2000(config):
     """Chunks of the Wall Street Journal (Tjong Kim Sang & Buchholz, 2000): 7,936 / 1,000 / 2,012 sentences."""
     names, source = ("train.txt.gz", "test.txt.gz"), "the files of the CoNLL-2000 shared task"
-    train, test = (parse(str(file)) for file in fetched.files(config.root, "conll2000", names, source))
+    train, test = (parse(str(file), "") for file in fetched.files(config.root, "conll2000", names, source))
     return train[:-HELD_OUT], train[-HELD_OUT:], test
 
 
@@ -93,10 +97,10 @@ def columns(config):
     return [parse(str(Path(config.path) / f"{part}.txt")) for part in ("train", "valid", "test")]
 
 
-def parse(path: str):
+def parse(path: str, key="config.data.path"):
     """Sentences of rows: a word a line, with its tags after white space; an empty line between sentences."""
     sentences, widths = [[]], set()
-    for number, line in enumerate(read_file(path).split("\n"), 1):
+    for number, line in enumerate(read_file(path, key).split("\n"), 1):
         if row := line.split():
             sentences[-1].append(row)
             widths.add(len(row))

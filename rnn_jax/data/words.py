@@ -35,14 +35,15 @@ class Words:
 
     @cached_property
     def _index(self):
-        return {word: i for i, word in enumerate(self.symbols)}
+        # a "</s>" of somebody's text ends nothing: SPECIAL are no words
+        return {word: i for i, word in enumerate(self.symbols) if i >= len(SPECIAL)}
 
     def cut(self, sentence: str) -> list[str]:
         """The words, unseen ones too."""
         return sentence.split() if self.between else list(sentence)
 
     def encode(self, sentence: str) -> list[int]:
-        """Unseen words become UNKNOWN."""
+        """Unseen words become UNKNOWN, and so do those that are written like SPECIAL."""
         return [self._index.get(word, UNKNOWN) for word in self.cut(sentence)]
 
     def decode(self, indices) -> str:
@@ -79,7 +80,9 @@ class Subwords:
     def _tokenizer(self):
         from tokenizers import Tokenizer
 
-        return Tokenizer.from_str(self.saved)
+        made = Tokenizer.from_str(self.saved)
+        made.encode_special_tokens = True  # a "</s>" of somebody's text ends nothing: it is cut like other words
+        return made
 
     def __len__(self):
         return self._tokenizer.get_vocab_size()
@@ -88,7 +91,8 @@ class Subwords:
         return self._tokenizer.encode(sentence).tokens
 
     def encode(self, sentence: str) -> list[int]:
-        return self._tokenizer.encode(sentence).ids
+        """No letter, and no pair of pieces, becomes one of SPECIAL but UNKNOWN."""
+        return [i if i >= len(SPECIAL) else UNKNOWN for i in self._tokenizer.encode(sentence).ids]
 
     def decode(self, indices) -> str:
         return self._tokenizer.decode(until_end(indices), skip_special_tokens=False)

@@ -1,6 +1,7 @@
 """Wav files and log-mel frames: every format, every fault, and what physics says of them."""
 
 import io
+import struct
 import wave
 
 import numpy as np
@@ -27,6 +28,21 @@ def wav(values, rate=RATE, width=2, channels=1):
     return out.getvalue()
 
 
+def headed(values, *, kind=1, channels=1, rate=RATE, bits=16, more=b"", size=None, whole=None):
+    """A wav file of 16-bit values with any header; size, whole: of the data and of the file, as it says."""
+    data = np.round(np.asarray(values) * 2**15).astype("<i2").tobytes()
+    form = struct.pack("<HHIIHH", kind, channels, rate, 0, 2, bits) + more
+    whole = 20 + len(form) + len(data) if whole is None else whole
+    size = len(data) if size is None else size
+    return b"RIFF%sWAVEfmt %s%sdata%s" % (whole.to_bytes(4, "little"), len(form).to_bytes(4, "little"), form,
+                                          size.to_bytes(4, "little")) + data  # fmt: skip
+
+
+def guid(kind):
+    """What follows the format of an EXTENSIBLE header."""
+    return struct.pack("<HHIH", 22, 16, 4, kind) + audio.SUBFORMAT
+
+
 def tone(hz, n=RATE, rate=RATE):
     return 0.5 * np.sin(2 * np.pi * hz * np.arange(n) / rate)
 
@@ -48,14 +64,61 @@ def test_channels_are_averaged():
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "it is empty"), (b"RIFF", "cannot be read"), (b"not a sound at all, but text", "RIFF id"),
+    [(b"", "it is empty"), (b"RIFF", "cannot be read"), (b"not a sound at all, but text", "does not start as RIFF"),
      (wav([]), "holds no sample"), (wav(tone(9, 500))[:-100], "cut short"),
-     (wav(tone(9, 50)).replace(b"\x01\x00\x01\x00", b"\x55\x00\x01\x00"), "unknown format")],
+     (wav(tone(9, 50)).replace(b"\x01\x00\x01\x00", b"\x55\x00\x01\x00"), "samples are MP3, not PCM"),
+     (headed(tone(9, 50), bits=64), "samples have 64 bits"), (headed(tone(9, 50), bits=0), "samples have 0 bits"),
+     (headed(tone(9, 50), channels=0), "it has no channel"), (headed(tone(9, 50), kind=3), "floating point, not PCM"),
+     (headed(tone(9, 50), kind=0xFFFE, more=guid(3)), "floating point, not PCM"),
+     (headed(tone(9, 50), kind=0xFFFE), "of format 0xfffe"), (headed(tone(9, 50), rate=1), "has 1 samples a second"),
+     (headed(tone(9, 50), rate=2**32 - 5), "want 100 to 1,000,000"), (headed(tone(9, 50))[:30], "cut short"),
+     (headed([], size=0), "holds no sample"),
+     (headed([], size=0, whole=48) + b"LIST\x04\0\0\0abcd", "holds no sample")],
 )  # fmt: skip
 def test_what_is_no_recording_is_one_line(content, message):
     with pytest.raises(DataError, match=message) as error:
         audio.read(content, "a.wav")
     assert "a.wav" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_extensible_header_and_other_chunks():
+    values = tone(300, 500)
+    plain = headed(values)
+    for content in (
+        headed(values, kind=0xFFFE, more=guid(1)), plain[:12] + b"LIST\x03\0\0\0abc\0" + plain[12:],
+        plain + b"LIST\x04\0\0\0abcd",
+    ):  # fmt: skip
+        np.testing.assert_array_equal(audio.read(content).samples, audio.read(wav(values)).samples)
+
+
+@pytest.mark.parametrize(
+    ("size", "whole"), [(2**32 - 1, 2**32 - 1), (0, 36), (0, 0), (0x7FFFF000, 0x7FFFF024)], ids=hex
+)
+def test_a_stream_is_read_to_its_end(size, whole):
+    values = tone(300, 500)
+    for end in (b"", b"\x01"):  # within a sample
+        found = audio.read(headed(values, size=size, whole=whole) + end)
+        np.testing.assert_array_equal(found.samples, audio.read(wav(values)).samples)
+
+
+def test_no_header_of_any_kind_is_a_traceback():
+    good, rng, read = headed(tone(300, 40), kind=0xFFFE, more=guid(1)), np.random.default_rng(0), 0
+    for _ in range(2000):
+        bad = bytearray(good[: rng.integers(len(good) + 1)] if rng.random() < 0.3 else good)
+        for at in rng.integers(min(len(bad), 68) or 1, size=3):
+            bad[at : at + 1] = bytes([rng.integers(256)])
+        try:
+            found = audio.read(bytes(bad))
+        except DataError as error:
+            assert "\n" not in str(error)
+        else:
+            read += np.isfinite(found.samples).all()
+    assert 0 < read < 1000
+
+
+def test_silence():
+    assert audio.silent(np.zeros(9, np.float32)) and audio.silent(np.full(9, -1, np.float32))
+    assert audio.silent(audio.read(headed([0, 1 / 2**15, -1 / 2**15])).samples) and not audio.silent(0.001 * tone(300))
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -47,11 +47,11 @@ def test_reviews_of_tfds(monkeypatch):
     class Split(list):
         dataset_info = SimpleNamespace(features={"label": tfds.features.ClassLabel(names=["neg", "pos"])})
 
-    rows = Split([{"text": b"Great!<br />It's", "label": 1}, {"text": b"", "label": 0}])
+    rows = Split([{"text": b"Great!<br />It's", "label": 1}, {"text": b"", "label": 0}] * 4)
     monkeypatch.setattr(tfds, "data_source", lambda name, split, download: [rows, rows])
     found = labelled.load(config(source="tfds", hold_out=0.5))
-    assert found.test == [("pos", ["Great", "!", "It", "'", "s"]), ("neg", ["."])]
-    assert len(found.train) == len(found.valid) == 1
+    assert found.test == [("pos", ["Great", "!", "It", "'", "s"]), ("neg", ["."])] * 4
+    assert len(found.train) == len(found.valid) == 4
 
 
 def test_what_is_absent_or_wrong_is_told(tmp_path, folder):
@@ -68,6 +68,19 @@ def test_what_is_absent_or_wrong_is_told(tmp_path, folder):
         with pytest.raises(DataError, match=message) as error:
             labelled.load(config(**changes))
         assert "\n" not in str(error.value)
+
+
+def test_labels_that_training_lacks_are_told(tmp_path):
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.txt").write_text("good a b\nbad c\n")
+    (tmp_path / "test.txt").write_text("good a b\nodd c\n")
+    want = config(source="text", path=str(tmp_path))
+    assert labelled.load(want).report.splitlines()[1:] == [
+        "text: test: 1 of 2 sentences have labels that training lacks, so count as wrong: odd"
+    ]
+    (tmp_path / "valid.txt").write_text("Good a b\n")
+    with pytest.raises(DataError, match=r"text: valid: training has none of its labels \(Good\): give both the same"):
+        labelled.load(want)
 
 
 def test_the_grammar_s_labels():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnn_jax.data import packing
+from rnn_jax.data import DataError, packing
 
 
 def lengths(n=3000, seed=0):
@@ -56,6 +56,15 @@ def test_a_batch_depends_on_its_number_and_the_seed_alone():
 def test_what_is_longer_than_a_row_is_left_out_and_counted():
     each = packing.Packed({"source": ([[1] * 5, [2] * 9], 8), "target": ([[1], [2]], 8)}, 2)
     assert each.too_long == 1 and each.count() == 1 and each(0)["source"].max() == 1
+
+
+def test_rows_that_hold_nothing_are_one_line():
+    each = packing.Packed({"source": ([[1] * 5, [2] * 9], 4), "target": ([[1], [2]], 8)}, 2)
+    for use in (each.count, each.waste, lambda: each(0)):
+        with pytest.raises(
+            DataError, match=r"every item is longer than a row \(source 4, target 8\): want longer rows"
+        ):
+            use()
 
 
 @pytest.mark.parametrize("shapes", [1, 2, 5, 60])

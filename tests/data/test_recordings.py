@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from test_audio import tone, wav
+from test_audio import headed, tone, wav
 
 from rnn_jax.data import DataError, audio, fsdd, recordings, tones
 
@@ -15,7 +15,7 @@ FEATURES = ConfigDict({"rate": 8000, "bands": 10, "window": 0.025, "hop": 0.010,
 
 def config(**changed):
     out = recordings.defaults()
-    out.update({"batch": 4, "strings": 24, "held_out": 8, "takes": (2, 1, 1)} | changed)
+    out.update_from_flattened_dict({"batch": 4, "strings": 24, "held_out": 8, "takes": (2, 1, 1)} | changed)
     return out
 
 
@@ -60,11 +60,26 @@ def test_fsdd_by_index(root):
 def test_bad_recordings_are_counted_and_left_out(root):
     root("test", sounds([0]))
     bad = {"1_ann_9.wav": b"text", "2_ann_9.wav": b"", "hello.wav": wav(tone(9, 1600)), "3_ann_9.wav": wav(tone(9, 80)),
-           "readme.txt": b""}  # fmt: skip
+           "4_ann_9.wav": headed(tone(9, 1600), bits=64), "readme.txt": b""}  # fmt: skip
     where = root("train", sounds([5, 7]) | bad)
     got = recordings.load(config(source="fsdd", root=where), 8000)
     assert len(got.train) == 4 and got.report.count("\n") == 1
-    assert "4 recordings left out: train.zip: 1_ann_9.wav cannot be read as wav" in got.report
+    assert "5 recordings left out: train.zip: 1_ann_9.wav cannot be read as wav" in got.report
+
+
+def test_a_recording_that_is_damaged_in_the_zip_is_left_out(root, tmp_path):
+    root("test", sounds([0]))
+    where = root("train", {})
+    with zipfile.ZipFile(tmp_path / "fsdd/train.zip", "w", zipfile.ZIP_DEFLATED) as z:
+        for name, content in sounds([5, 7]).items():
+            z.writestr(name, content)
+        info = z.getinfo("7_bob_7.wav")
+    content = bytearray((tmp_path / "fsdd/train.zip").read_bytes())
+    begin = info.header_offset + 30 + len(info.filename)
+    content[begin : begin + info.compress_size] = b"\xff" * info.compress_size
+    (tmp_path / "fsdd/train.zip").write_bytes(content)
+    parts, bad = fsdd.read(where)
+    assert len(parts[0]) == 3 and len(bad) == 1 and bad[0].startswith("train.zip: ")
 
 
 def test_no_recording_at_all_is_one_line(root, tmp_path):
@@ -127,7 +142,12 @@ def test_tones_are_digits_of_other_speakers_in_each_part(found):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [({"source": "web"}, "no 'web'; there are tones, fsdd, speech_commands"), ({"words": (0, 3)}, "1 <= least <= most"),
-     ({"strings": 3}, "config.data.strings=3: want at least config.data.batch=4")],
+     ({"strings": 3}, "config.data.strings=3: want at least config.data.batch=4"),
+     ({"takes": (2, 1)}, r"config.data.takes=\(2, 1\): want three numbers of at least 1"),
+     ({"takes": (0, 1, 1)}, "want three numbers of at least 1"),
+     ({"dither": 10.0}, "dither=10.0, augment.noise=15.0; want dither >= augment.noise"),
+     ({"augment.masks": -1}, "config.data.augment.masks=-1: want at least 0"),
+     ({"augment.gain": -1.0}, "config.data.augment.gain=-1.0: want at least 0")],
 )  # fmt: skip
 def test_a_wrong_request_is_one_line(changed, message):
     with pytest.raises(DataError, match=message):

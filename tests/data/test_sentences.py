@@ -79,6 +79,12 @@ def test_an_unknown_target_does_not_count():
     assert batch["kept"].tolist() == [[True, False, True, False]] and batch["targets"].min() == 0
 
 
+def test_rows_know_the_longest_sentence_that_training_reads():
+    tokens = [np.ones((n, 1), np.int32) for n in (3, 9, 7)]
+    longest = lambda row: Rows(tokens, [[0] * len(t) for t in tokens], row=row, rows=1).longest
+    assert [longest(row) for row in (2, 8, 20)] == [0, 7, 9]
+
+
 def test_little_of_it_is_padding():
     lengths = np.clip(np.random.default_rng(0).gamma(4, 6, 2000).astype(int), 1, 78)
     rows = Rows([np.ones((n, 1), np.int32) for n in lengths], [[0] * n for n in lengths], row=80, rows=8)
@@ -90,3 +96,27 @@ def test_lines_and_what_is_wrong_with_them():
     found, told = sentences.lines(stream, lambda words: "is bad" if "bad" in words else "")
     assert found == [["a", "b"], [], [], [], ["c"]]
     assert told == ["line 2 is empty: left empty", "line 3 is not UTF-8: left empty", "line 4 is bad: left empty"]
+
+
+def test_what_training_did_not_read_is_told():
+    features = Features.of([["the", "cat", "sat"]], ["word", "suffix2"])
+    lines = [["The", "hat", "</s>"], [], ["hat"], ["a", "hat", "of", "the", "cat"]]
+    assert sentences.unlike(lines, features, 3) == [
+        "unknown words, 4 in all: hat (line 1), </s> (line 1), a (line 4), ...",
+        "lines of more words than the 3 that training read at most, 1 in all: line 4 (5)",
+    ]
+    assert sentences.unlike([["the", "cat"]], features, 3) == []
+    given = Features.of([[("a", "DT"), ("cat", "NN")]], ["word", "given"])
+    assert sentences.unlike([[("a", "NN"), ("cat", "VB")]], given, 9) == [
+        "unknown parts of speech, 1 in all: VB (line 1)"
+    ]
+
+
+def test_labels_that_training_lacks():
+    lacking = lambda labels: sentences.lacking("test", labels, {"1", "2"}, "labels", "sentences")
+    assert lacking(["1", "2"]) == []
+    assert lacking(["4", "1", "3", "3"]) == [
+        "test: 3 of 4 sentences have labels that training lacks, so count as wrong: 3, 4"
+    ]
+    with pytest.raises(DataError, match=r"test: training has none of its labels \(3, 4\): give both the same labels"):
+        lacking(["4", "3"])

@@ -50,6 +50,14 @@ def test_files_of_one_s_own(tmp_path):
     assert [len(s) for s in tagged.load(want, "chunks").valid] == [2, 1]
     (tmp_path / "test.txt").write_text("far RB\n")
     assert of(tagged.load(want, "pos").test) == [[("far", "", "RB")]]
+    (tmp_path / "test.txt").write_text("far RB\nnew XX\n")
+    told = "columns: test: 1 of 2 words have tags that training lacks, so count as wrong: XX"
+    assert tagged.load(want, "pos").report.splitlines()[1:] == [told]
+    (tmp_path / "test.txt").write_text("new XX\n")
+    with pytest.raises(
+        DataError, match=r"columns: test: training has none of its tags \(XX\): give both the same tags"
+    ):
+        tagged.load(want, "pos")
     (tmp_path / "test.txt").write_text("\n \n")
     with pytest.raises(DataError, match="columns: the test part holds no sentence"):
         tagged.load(want, "pos")

@@ -26,6 +26,18 @@ def test_decode_is_the_inverse_and_json_keeps_it(vocabulary):
         assert len(again.pieces(found)) == len(found)
 
 
+def test_special_symbols_in_a_text_are_words_like_others():
+    """A "</s>" of somebody's text ends nothing."""
+    text = "a </s> man <s> <pad> <unk>"
+    assert Words.of(LINES).encode(text) == [5, UNKNOWN, 6, *[UNKNOWN] * 3]
+    assert Words.of([text]).encode("</s> man a") == [UNKNOWN, 5, 4]
+    for lines in (LINES, [text] * 50):  # the second makes pieces of them
+        vocabulary = words.from_json(Subwords.of(lines, 60).to_json())
+        found = vocabulary.encode(text)
+        assert all(i == UNKNOWN or i >= len(words.SPECIAL) for i in found) and len(vocabulary.cut(text)) == len(found)
+    assert vocabulary.decode(found[:-1]).startswith("a </s> man")
+
+
 def test_subwords_are_made_of_frequent_pairs():
     vocabulary = Subwords.of(["lower lowest newer newest"] * 50, 40)
     assert len(vocabulary.encode("lowest newer")) < len("lowest newer")

@@ -76,17 +76,34 @@ def test_lines_in_lines_out_and_what_is_wrong_with_them_at_the_end(trained, caps
     code, out, err = call(classification, trained, capsys, **TINY | {"mode": "classify"})
     assert code == 0 and re.fullmatch(r"((positive|negative)\t0\.\d{3}\n|\n){4}", out)
     assert [bool(line) for line in out.split("\n")] == [True, False, False, True, False]
-    assert err.splitlines() == ["line 2 is empty: left empty", "line 3 is not UTF-8: left empty"]
+    longest = train.load_params(trained)[1]["longest"]
+    assert 3 < longest < 48 and err.splitlines() == [
+        "line 2 is empty: left empty", "line 3 is not UTF-8: left empty",
+        "unknown words, 1 in all: zzz (line 4)",
+        f"lines of more words than the {longest} that training read at most, 1 in all: line 4 (81)",
+    ]  # fmt: skip
     say(b"")
     assert call(classification, trained, capsys, **TINY | {"mode": "classify"}) == (0, "", "")
+
+
+def test_lines_are_cut_as_training_cut_them(tmp_path, capsys, monkeypatch):
+    want, out = TINY | {"data.longest": 3}, []
+    assert call(classification, tmp_path / "w", capsys, **want)[0] == 0
+    for given in (b"the plot was dull and zzz\nthe plot was\n", b"the plot was\n" * 2):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        out.append(call(classification, tmp_path / "w", capsys, **want | {"mode": "classify"}))
+    told = "lines of which only the first 3 words were read (config.data.longest), 1 in all: line 1\n"
+    assert out == [(0, out[1][1], told), (0, out[0][1], "")] and len(set(out[0][1].splitlines())) == 1
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"data.row": 1}, "every training sentence is longer than config.data.row=1: raise it; the shortest has "),
         ({"pool": "sum"}, "config.pool=sum: want one of last, mean, max, attention"),
         ({"cell": "elman"}, "config.cell=elman: want one of "),
-        ({"mode": "tag"}, "holds no run to tag: train it first"),
+        ({"mode": "tag"}, "config.mode=tag: want one of train, classify"),
+        ({"mode": "classify"}, "holds no run to classify: train it first"),
         ({"data.most": 0}, "config.data.most=0: want at least 1"),
         ({"smoothing": -0.1}, "config.smoothing=-0.1: want a share from 0 to below 1"),
         ({"seeds": 0}, "config.seeds=0: want at least 1"),

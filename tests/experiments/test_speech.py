@@ -64,9 +64,9 @@ def test_a_run_that_goes_on_ends_with_the_bits_of_one_that_was_not_stopped(train
     assert all((one[k] == two[k]).all() for k in one)
 
 
-def wav(seconds, rate=8000, channels=1):
+def wav(seconds, rate=8000, channels=1, loud=2000):
     n = int(seconds * rate)
-    data = (np.random.default_rng(0).normal(0, 2000, (n, channels))).astype("<i2").tobytes()
+    data = (np.random.default_rng(0).normal(0, loud, (n, channels))).astype("<i2").tobytes()
     head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 1, channels, rate,
                        2 * channels * rate, 2 * channels, 16, b"data", len(data))  # fmt: skip
     return head + data
@@ -77,31 +77,39 @@ def test_a_line_for_each_wav_file_and_for_each_fault(trained, tmp_path, capsys):
     files = {
         "a.wav": wav(0.6), "b.wav": wav(0.6, 16000), "c.WAV": wav(0.6, channels=2), "empty.wav": b"",
         "none.wav": wav(0), "short.wav": wav(0.02), "text.wav": b"hello",
-        "cut.wav": wav(0.5)[:-50], "notes.txt": b"no sound",
+        "cut.wav": wav(0.5)[:-50], "notes.txt": b"no sound", "silent.wav": wav(0.6, loud=0),
+        "wide.wav": wav(0.5).replace(b"\x10\0data", b"\x40\0data"), "slow.wav": wav(5, rate=1),
     }  # fmt: skip
     for name, content in files.items():
         (tmp_path / "in" / name).write_bytes(content)
-    given = f"{tmp_path / 'in'},{tmp_path / 'lost.wav'},{tmp_path / 'in/a.wav'}"
+    given = f"{tmp_path / 'in'}, {tmp_path / 'lost.wav'} , {tmp_path / 'in/a.wav'}"
     code, out, err = call(speech, trained, capsys, **TINY | {"mode": "transcribe", "audio": given, "decode.beams": 3})
     assert code == 0
     names = [line.split("\t")[0].rsplit("/", 1)[-1] for line in out.splitlines()]
-    assert names == ["a.wav", "b.wav", "c.WAV"]
+    assert names == ["a.wav", "b.wav", "c.WAV", "silent.wav"] and out.splitlines()[3].endswith("silent.wav\t")
     assert all(word in recordings.DIGITS for line in out.splitlines() for word in line.split("\t")[1].split())
     said = {line.split(":")[0].split(" ")[0].rsplit("/", 1)[-1]: line for line in err.splitlines()}
-    assert len(said) == err.count("\n") == 8
+    assert len(said) == err.count("\n") == 11
     for name, message in {
         "b.wav": "16000 Hz, resampled to 8000", "c.WAV": "2 channels, averaged", "empty.wav": "it is empty",
         "none.wav": "holds no sample", "short.wav": "too short: 0.020 s", "text.wav": "cannot be read as wav",
         "cut.wav": "cut short", "lost.wav": "No such file",
+        "silent.wav": "no sound", "wide.wav": "samples have 64 bits", "slow.wav": "has 1 samples a second",
     }.items():  # fmt: skip
         assert message in said[name]
 
 
-def test_nothing_that_can_be_read_is_no_line(trained, tmp_path, capsys):
+def test_nothing_that_can_be_read_is_an_error(trained, tmp_path, capsys):
     (tmp_path / "a.wav").write_bytes(b"")
-    given = TINY | {"mode": "transcribe", "audio": tmp_path / "a.wav"}
+    given = TINY | {"mode": "transcribe", "audio": f"{tmp_path / 'a.wav'},{tmp_path / 'b.wav'}"}
     code, out, err = call(speech, trained, capsys, **given)
-    assert (code, out, err.count("\n")) == (0, "", 1)
+    assert (code, out, err.count("\n")) == (2, "", 3) and "none of 2 wav files can be read" in err.splitlines()[-1]
+
+
+def test_silence_alone_and_a_name_with_a_comma(trained, tmp_path, capsys):
+    (tmp_path / "a, b.wav").write_bytes(wav(0.6, loud=0))
+    code, out, err = call(speech, trained, capsys, **TINY | {"mode": "transcribe", "audio": tmp_path / "a, b.wav"})
+    assert (code, out, err.count("\n")) == (0, f"{tmp_path / 'a, b.wav'}\t\n", 1) and "no sound" in err
 
 
 @pytest.mark.parametrize("audio", ["", "/"])
@@ -124,6 +132,11 @@ def test_no_wav_file_is_one_line(trained, tmp_path, capsys, audio):
         ({"data.words": (3, 1)}, "config.data.words=(3, 1): want two numbers, 1 <= least <= most"),
         ({"data.augment.speed": 1.0}, "want gap >= 0 and 0 <= speed < 1"),
         ({"data.strings": 3}, "config.data.strings=3: want at least config.data.batch=4"),
+        ({"data.takes": (2, 1)}, "config.data.takes=(2, 1): want three numbers"),
+        ({"data.dither": 10.0}, "want dither >= augment.noise"),
+        ({"data.augment.masks": -1}, "config.data.augment.masks=-1: want at least 0"),
+        ({"steps": 0}, "config.steps=0: want at least 1"),
+        ({"features.rate": 150, "features.stack": 1}, "3 of 8 bands hold nothing at rate=150: raise it"),
         ({"mode": "transcribe", "audio": "a.wav"}, "holds no run to transcribe: train it first"),
     ],
 )

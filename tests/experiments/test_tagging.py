@@ -72,7 +72,12 @@ def test_lines_in_lines_out_and_what_is_wrong_with_them_at_the_end(trained, caps
     assert lines[3].startswith("yesterday/") and "and/or/" in lines[3] and lines[3].count("put/") == 60
     tags = json.loads(json.dumps(train.load_params(trained)[1]["tags"]))
     assert {pair.rpartition("/")[2] for line in lines for pair in line.split()} <= set(tags)
-    assert err.splitlines() == ["line 2 is empty: left empty", "line 3 is not UTF-8: left empty"]
+    longest = train.load_params(trained)[1]["longest"]
+    assert 5 < longest < 48 and err.splitlines() == [
+        "line 2 is empty: left empty", "line 3 is not UTF-8: left empty",
+        "unknown words, 3 in all: sheep (line 1), and/or (line 4), zzz (line 4)",
+        f"lines of more words than the {longest} that training read at most, 1 in all: line 4 (63)",
+    ]  # fmt: skip
 
 
 def test_no_line_is_no_line(trained, capsys, monkeypatch):
@@ -89,7 +94,12 @@ def test_given_parts_of_speech(tmp_path, capsys, monkeypatch):
     assert (code, err) == (0, "")
     say(monkeypatch, b"The/DT cat/NN\nThe cat/NN\n1/2/CD\n")
     code, out, err = call(tagging, workdir, capsys, **want | {"mode": "tag"})
-    assert code == 0 and err == "line 2 has a word without /part-of-speech: left empty\n"
+    told = err.splitlines()
+    assert code == 0 and told[0] == "line 2 has a word without /part-of-speech: left empty"
+    assert told[1:] == [  # each word once, so none is known (config.least=2)
+        "unknown words, 3 in all: The (line 1), cat (line 1), 1/2 (line 3)",
+        "unknown parts of speech, 2 in all: NN (line 1), CD (line 3)",
+    ]
     assert re.fullmatch(r"The/\S+ cat/\S+\n\n1/2/\S+\n", out)
     (workdir / "results.json").unlink()
     (tmp_path / "train.txt").write_text(COLUMNS.replace("ran", "sat"))
@@ -122,9 +132,11 @@ def test_a_run_that_is_interrupted_goes_on_to_the_bit(trained, tmp_path, capsys,
         ({"cell": "elman"}, "config.cell=elman: want one of "),
         ({"model": "cnn"}, "config.model=cnn: want one of rnn, mlp"),
         ({"task": "ner"}, "config.task=ner: want one of chunks, pos"),
-        ({"mode": "read"}, "holds no run to read: train it first"),
+        ({"mode": "read"}, "config.mode=read: want one of train, tag"),
+        ({"mode": "tag"}, "holds no run to tag: train it first"),
         ({"dropout": 1.0}, "config.dropout=1.0: want a share from 0 to below 1"),
         ({"width": 0}, "config.width=0: want at least 1"),
+        ({"data.row": 1}, "every training sentence is longer than config.data.row=1: raise it; the shortest has "),
         ({"data.row": 0}, "config.data.row=0: want at least 1"),
         ({"features.word": 0}, "config.features: want widths of at least 0, and at least 1 of the word"),
         ({"features.prefix9": 1}, "--config.features.prefix9 is not a key"),

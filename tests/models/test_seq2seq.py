@@ -18,6 +18,7 @@ KINDS = {
     "input": dict(cell=cells.gru(), inform="input"),
     "bahdanau": dict(cell=cells.gru(reset_after=True), attention="additive", deep=3),
     "bahdanau_deep": dict(cell=cells.lstm(), attention="concat", layers=2),
+    "complex_deep": dict(cell=cells.lru(), layers=2),
     "luong": dict(cell=cells.lstm(), attention="general", when="after", feed=True, bidirectional=False),
     "luong_dot": dict(cell=cells.vanilla(), attention="dot", when="after", bidirectional=False),
 }
