@@ -239,17 +239,23 @@ def split(text):
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def parse(shape):
+def parse(shape, key="shapes"):
     try:
         b, t, n, d = (int(s) for s in shape.split("x"))
+        if min(b, t, n, d) < 1:
+            raise ValueError
     except ValueError:
-        raise ValueError(f"config.shapes: {shape!r}; want b x t x n x d, such as 20x200x6x50") from None
+        raise ValueError(f"config.{key}: {shape!r}; want b x t x n x d, each at least 1, such as 20x200x6x50") from None
     return b, t, n, d
 
 
 def check(config):
-    for shape in (*split(config.shapes), *split(config.seed_shapes)):
-        parse(shape)
+    for key in ("shapes", "seed_shapes"):
+        for shape in split(config[key]):
+            parse(shape, key)
+    for key in ("shapes", "cells", "contenders", "passes", "dtypes"):
+        if not split(config[key]) and not (key == "shapes" and split(config.seed_shapes)):
+            raise ValueError(f"config.{key} is empty; want at least one")
     for key, known in (
         ("cells", cells.known()), ("only", split(config.cells)), ("passes", ("fwd", "fwdbwd")),
         ("dtypes", ("float32", "bfloat16")), ("contenders", ("ours", *METHODS, *benchmarks.CONTENDERS)),

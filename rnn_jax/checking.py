@@ -2,6 +2,7 @@
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
+import re
 from collections import Counter
 
 import jax
@@ -12,18 +13,19 @@ from rnn_jax.bptt import numeric_gradient
 from rnn_jax.methods import METHODS
 from rnn_jax.methods.auto import pick
 from rnn_jax.methods.deferred.placement import BILINEAR, Plan, Sum, make_plan, variables, weight_of
-from rnn_jax.scan import scan
+from rnn_jax.scan import scan, time_axis
 from rnn_jax.tracing import one_step, trace
 
 
 def explain(step, params, carry, xs=None, *, length=None) -> str:
     """Five lines: what of the step runs once, ahead of the loop, in it and after it, which weight gradients are
-    deferred, and the method that "auto" picks. Arguments as for `rnn_jax.scan`; nothing is run.
+    deferred, and the method that "auto" picks, of the call without masks. Arguments as for `rnn_jax.scan`; nothing is
+    run.
 
     >>> print(rnn_jax.explain(cell.step, params, carry, xs))
     """
     carry, xs = jax.tree.map(jnp.asarray, carry), jax.tree.map(jnp.asarray, xs)
-    t = length if length is not None else jax.tree.leaves(xs)[0].shape[0]
+    t = time_axis(xs, length)
     traced = trace(step, params, carry, jax.tree.map(one_step, xs), taps={}, collect=[], active=None, reset=None)
     plan = make_plan(traced.body, t)
     paths = [f"closed-over {list(np.shape(c))}" for c in traced.consts]
@@ -74,13 +76,18 @@ def check(
     step, params, carry, xs=None, *, methods=None, tolerance=1e-10, numeric_tolerance=1e-6, eps=1e-5, **kwargs
 ) -> str:
     """Compares every method with "reference" (outputs and gradients), and the reference's gradients with central
-    differences, in float64: a table. Raises ValueError with the table where they disagree. `methods` narrows it; one
-    that does not take this step (callbacks, a nonlinear carry under "associative") is listed with its reason.
+    differences, in float64: a table. Raises ValueError with the table where they disagree. `methods` (names, or methods
+    with settings) narrows it; one that does not take this step (callbacks, a nonlinear carry under "associative") is
+    listed with its reason, and so is one that does not converge.
 
     params, carry and float xs are taken to float64 here; the loss is a weighted sum of sines of every float output.
     kwargs (lengths=, resets=, reverse=, length=, initial=) go to `rnn_jax.scan`. Errors: max |a - b| / max |b|.
     Central differences cost two evaluations per number in params, carry and xs: use small sizes (t 5, b 2, d 4).
     """
+    if isinstance(methods, str):
+        raise ValueError(f"check: methods is a sequence of methods, such as ({methods!r},)")
+    if unknown := [m for m in methods or () if isinstance(m, str) and m not in METHODS]:
+        raise ValueError(f"check: unknown method {unknown[0]!r}; known: {', '.join(METHODS)}")
     rows, unfit = [], []
     with double_precision():
         wide = lambda tree: jax.tree.map(_wide, tree)
@@ -92,16 +99,21 @@ def check(
         every = [m for m in METHODS if m != "auto"]  # which is one of the others
         for m in every if methods is None else ("reference", *methods):
             try:
-                mine = both(m)
+                mine = jax.block_until_ready(both(m))
             except ValueError as e:  # a method may not take this step, and says why
-                unfit.append(f"{m:12} does not apply: {str(e).removeprefix(f'{m}: ')}")
+                unfit.append(f"{m!s:12} does not apply: {str(e).removeprefix(f'{m}: ')}")
+            except jax.errors.JaxRuntimeError as e:  # raised by the running program: newton, where it does not converge
+                said = re.search(r"ArithmeticError: (?:newton: )?(.*)", str(e))
+                if said is None:
+                    raise
+                unfit.append(f"{m!s:12} fails: {said[1]}")
             else:
                 rows.append((m, _error(mine[0], out), _error(mine[1], grads), tolerance))
         numeric = numeric_gradient(lambda args: loss(args, "reference"), args, eps)
         rows.append(("differences", 0.0, _error(numeric, grads), numeric_tolerance))
     table = "\n".join(
         [f"{'method':12} {'values':>9} {'gradients':>9} {'allowed':>9}"]
-        + [f"{m:12} {v:9.1e} {g:9.1e} {a:9.1e}{'' if max(v, g) <= a else '  DISAGREES'}" for m, v, g, a in rows]
+        + [f"{m!s:12} {v:9.1e} {g:9.1e} {a:9.1e}{'' if max(v, g) <= a else '  DISAGREES'}" for m, v, g, a in rows]
         + unfit
     )
     if any(not max(v, g) <= a for _, v, g, a in rows):  # a NaN disagrees

@@ -2,16 +2,17 @@
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
+import operator
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+import numpy as np
 
 from rnn_jax.methods import METHODS
-from rnn_jax.tracing import Traced, one_step, same, trace, varying
+from rnn_jax.tracing import Traced, one_step, same, trace, vary
 
 
 def scan(
@@ -34,21 +35,25 @@ def scan(
     params   any pytree. Arrays that the step closes over are parameters as well, with the right gradient.
     carry    the state before the first step, any pytree; float, integer, bool and key leaves.
     xs       pytree of [t ...]; or None with `length` (decoders, autonomous systems). t = 0 works.
-    lengths  int [b]: past its end a sequence's carry is frozen, its ys and collected values are zero.
+    lengths  int [b]: past its end a sequence's carry is frozen, its ys and collected values are zero; more than t
+             count as t, fewer than 0 as 0.
     resets   bool [t b]: marks a document's first step; there the carry becomes `initial` (default: `carry`).
              Order: reset, step, freeze. With either mask each carry leaf, y and collected value has the leading axis b.
     reverse  from the last step to the first; each sequence within its own length, each document within its own marks.
     method   a name of METHODS, each a file of rnn_jax/methods; or one with settings, `methods.Newton(damping=1)`.
-             "reference" is `lax.scan` and plain autodiff, and alone takes forward mode; "auto" picks (`explain`).
+             "reference" is `lax.scan` and plain autodiff; it and "hoisted" take forward mode; "auto" picks (`explain`).
     collect  names of values (`name(value, "h")` in the step) to return as dict name -> [t ...].
     taps     dict name -> [t ...], added to the named value: the gradient with respect to a zero tap is dL/dvalue_t.
+
+    A gradient rule of the step's own (`jax.custom_vjp`) is to be linear in its cotangent, as a derivative is: methods
+    but "reference" may apply it to a sum over steps, or over paths. One that clips gradients needs "reference".
 
     A second call with the same step and shapes neither traces nor compiles, unless the step closes over arrays: then
     it is traced again (their values are never kept). As under `jax.jit`, other Python values are read once.
     """
     collect, taps = sorted(set(_names(collect))), dict(sorted(taps.items()))
     carry, xs = jax.tree.map(jnp.asarray, carry), jax.tree.map(jnp.asarray, xs)
-    length = _length(xs, length)
+    length = time_axis(xs, length)
     batch = _batch(carry, lengths, resets)
     active, reset = _masks(batch, length, lengths, resets, reverse)
     if resets is not None:
@@ -62,8 +67,10 @@ def scan(
                 f"scan: taps[{key!r}] must be float with the leading axis t = {length}, "
                 f"got {tap.dtype}{list(tap.shape)}"
             )
-    if isinstance(method, str):
-        if method not in METHODS:
+    if isinstance(method, type):
+        raise ValueError(f"scan: method is a class; give one of it, methods.{method.__name__}()")
+    if not callable(method):
+        if not isinstance(method, str) or method not in METHODS:
             raise ValueError(f"scan: unknown method {method!r}; known: {', '.join(METHODS)}")
         method = METHODS[method]
     told = [name for name in collect if name in getattr(method, "reports", ())]  # by the method, not by the step
@@ -89,18 +96,23 @@ def _names(collect):
     return collect
 
 
-def _length(xs, length):
+def time_axis(xs, length):
     sizes: set[Any] = {a.shape[0] if a.ndim else None for a in jax.tree.leaves(xs)}
     if None in sizes:
         raise ValueError("scan: every leaf of xs needs a leading time axis, got a scalar")
     if length is not None:
-        sizes.add(length)
+        try:
+            sizes.add(operator.index(length))
+        except TypeError as error:  # a traced number too
+            raise ValueError(f"scan: length must be an int that is known, got {length!r}") from error
     if len(sizes) != 1:
         raise ValueError(
             "scan: xs=None needs length="
             if not sizes
             else f"scan: leaves of xs and length disagree on t: {sorted(sizes)}"
         )
+    if min(sizes) < 0:
+        raise ValueError(f"scan: length must be at least 0, got {length}")
     return sizes.pop()
 
 
@@ -108,11 +120,14 @@ def _batch(carry, lengths, resets):
     """The size of axis b, which masks need in every leaf of the carry."""
     if lengths is None and resets is None:
         return None
-    b = jnp.shape(lengths)[0] if lengths is not None else jnp.shape(resets)[-1]
+    for name, mask, form in (("lengths", lengths, "int [b]"), ("resets", resets, "bool [t b]")):
+        if mask is not None and np.ndim(mask) != (1 if name == "lengths" else 2):
+            raise ValueError(f"scan: {name} must be {form}, got the shape {list(np.shape(mask))}")
+    name, b = ("lengths", np.shape(lengths)[0]) if lengths is not None else ("resets", np.shape(resets)[1])
     for path, leaf in jax.tree_util.tree_leaves_with_path(carry):
         if leaf.ndim == 0 or leaf.shape[0] != b:
             raise ValueError(
-                f"scan: with lengths or resets every leaf of the carry needs the leading axis b = {b}; "
+                f"scan: with {name} of b = {b} every leaf of the carry needs that leading axis; "
                 f"carry{jax.tree_util.keystr(path)} has the shape {leaf.shape}"
             )
     return b
@@ -139,10 +154,12 @@ def _masks(b, t, lengths, resets, reverse):
 
 
 def _matching(initial, carry):
+    if jax.tree.structure(initial) != jax.tree.structure(carry):
+        raise ValueError(f"scan: initial must have the structure of the carry, got {jax.tree.structure(initial)}")
     try:
         return jax.tree.map(lambda i, c: jnp.broadcast_to(jnp.asarray(i), c.shape).astype(c.dtype), initial, carry)
     except ValueError as e:
-        raise ValueError(f"scan: initial must have the structure and shapes of the carry: {e}") from None
+        raise ValueError(f"scan: initial must have the shapes of the carry: {e}") from None
 
 
 # ------------------------------------------------------------------------------------------------------ trace cache
@@ -192,11 +209,8 @@ def _prepare(step, params, carry, xs, active, reset, length, reverse, method, co
 
 def _as(a, aval):
     """The carry in the type in which it stays (see tracing.trace)."""
-    a = a.astype(aval.dtype) if a.dtype != aval.dtype else a
-    axes = varying(aval) - varying(jax.typeof(a))
-    if not axes:
-        return a
-    return lax.pcast(a, tuple(axes), to="varying") if hasattr(lax, "pcast") else lax.pvary(a, tuple(axes))
+    a = a.astype(aval.dtype) if a.dtype != aval.dtype or jax.typeof(a).weak_type else a
+    return vary(a, aval)
 
 
 def _settings():

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.extend import core
 
 INLINED = {"pjit": "jaxpr", "jit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
@@ -225,6 +226,15 @@ def _settle(before, after):
 def varying(aval):
     """The mesh axes along which a value differs inside a shard_map (the attribute was renamed in JAX 0.10)."""
     return frozenset(getattr(aval, "vma", None) or getattr(getattr(aval, "manual_axis_type", None), "varying", ()))
+
+
+def vary(a, aval):
+    """The same, of the type that differs along the mesh axes along which `aval` does: a constant, such as a tangent of
+    zeros, has to be told so within a shard_map."""
+    axes = tuple(varying(aval) - varying(jax.typeof(a)))
+    if not axes:
+        return a
+    return lax.pcast(a, axes, to="varying") if hasattr(lax, "pcast") else lax.pvary(a, axes)
 
 
 def one_step(a):

@@ -47,7 +47,24 @@ def test_check_passes_a_right_cell(mask):
         "differences",
         *([] if mask else ["associative", "cudnn", "fused"]),
     ]
-    assert mask or "associative  does not apply: the step is not linear in its carry" in table
+    assert mask or "associative  does not apply: the step is not known to be linear in its carry" in table
+
+
+def test_check_knows_its_methods_and_survives_one_that_fails():
+    args = lambda p, h, x: ((h := 3 * h * (1 - h)), h), None, jnp.full((2, 2), 0.3), jnp.ones((12, 2, 2))
+    with pytest.raises(ValueError, match="check: unknown method 'newtn'; known: auto"):
+        rnn_jax.check(*args, methods=("newtn",))
+    with pytest.raises(ValueError, match=r"check: methods is a sequence of methods, such as \('newton',\)"):
+        rnn_jax.check(*args, methods="newton")
+    table = rnn_jax.check(*args, methods=(rnn_jax.methods.Newton(iterations=1), "deferred"))
+    assert "fails: after 1 iterations the residual is" in table and "DISAGREES" not in table
+
+
+def test_explain_of_a_wrong_call():
+    with pytest.raises(ValueError, match="xs=None needs length="):
+        rnn_jax.explain(lambda p, h, x: (h, h), None, jnp.zeros(2))
+    with pytest.raises(ValueError, match="disagree on t"):
+        rnn_jax.explain(lambda p, h, x: (h, h), None, jnp.zeros(2), (jnp.zeros(3), jnp.zeros(4)))
 
 
 def test_check_finds_a_wrong_gradient():

@@ -11,7 +11,7 @@ from jax import lax
 from scan_problems import CELLS, MASKS, B, D, N, T, agree, gradients, normal, problem, relative, scalar
 
 import rnn_jax
-from rnn_jax import cells, scan
+from rnn_jax import cells, methods, scan
 from rnn_jax.cells import name
 from rnn_jax.scan import _cache
 from rnn_jax.tracing import inner_jaxprs
@@ -655,7 +655,16 @@ def test_a_weak_carry_takes_the_step_s_dtype():
         ({"method": "newtn"}, "unknown method 'newtn'; known: auto, reference"),
         ({"length": 4}, "disagree on t"),
         ({"lengths": np.zeros(B)}, "lengths must be int"),
-        ({"lengths": np.zeros(2, int)}, r"leading axis b = 2; carry\[0\] has the shape"),
+        ({"lengths": np.zeros(2, int)}, r"lengths of b = 2 every leaf of the carry needs .* carry\[0\] has the shape"),
+        ({"lengths": 3}, r"lengths must be int \[b\], got the shape \[\]"),
+        ({"lengths": "abc"}, r"lengths must be int \[b\], got the shape \[\]"),
+        ({"resets": True}, r"resets must be bool \[t b\], got the shape \[\]"),
+        ({"resets": np.zeros(T, bool)}, r"resets must be bool \[t b\], got the shape \[6\]"),
+        ({"length": 6.0}, r"length must be an int that is known, got 6.0"),
+        ({"method": methods.Newton}, r"method is a class; give one of it, methods.Newton\(\)"),
+        ({"method": None}, "unknown method None; known: auto"),
+        ({"method": ["newton"]}, r"unknown method \['newton'\]; known: auto"),
+        ({"resets": np.zeros((T, B), bool), "initial": 0.0}, "initial must have the structure of the carry"),
         ({"resets": np.zeros((T, B))}, "resets must be bool"),
         ({"initial": np.zeros((B, D))}, "pass `resets`"),
         ({"taps": {"h": np.zeros((T + 1, B, D))}}, "leading axis t"),
@@ -667,6 +676,37 @@ def test_wrong_calls(kwargs, message):
     params, carry, xs = problem(cell)
     with pytest.raises(ValueError, match=message):
         scan(cell.step, params, carry, xs, **kwargs)
+
+
+def test_a_length_that_cannot_be():
+    step = lambda p, h, x: (h, h)
+    with pytest.raises(ValueError, match="length must be at least 0, got -1"):
+        scan(step, None, jnp.zeros(2), length=-1)
+    with pytest.raises(ValueError, match="length must be an int that is known"):
+        jax.jit(lambda t: scan(step, None, jnp.zeros(2), length=t))(3)
+
+
+@pytest.mark.parametrize("method", [*ALL, "newton", methods.Newton("diagonal"), "associative"])
+@pytest.mark.parametrize("empty", ["no carry", "no rows"])
+def test_nothing_in_the_state(method, empty):
+    """A step without a state, and a batch without rows."""
+    if empty == "no carry":
+        args = lambda p, c, x: (c, p * x), jnp.array(2.0), None, normal(0, T, B)
+        ys = scan(*args, method=method)[1]
+        grad = jax.grad(lambda p: scan(args[0], p, *args[2:], method=method)[1].sum())(args[1])
+        agree((ys, grad), (2 * args[3], args[3].sum()))
+    else:
+        args = lambda p, h, x: ((h := p * h + x), h), jnp.array(0.5), jnp.zeros((0, D)), jnp.zeros((T, 0, D))
+        last, ys = scan(*args, method=method)
+        assert last.shape == (0, D) and ys.shape == (T, 0, D)
+        assert jax.grad(lambda p: scan(args[0], p, *args[2:], method=method)[1].sum())(args[1]) == 0
+
+
+@pytest.mark.parametrize("method", [*ALL, "newton", "associative"])
+def test_a_weak_type_loses_no_digits(method):
+    """A carry made of a Python number yields to float32 in jnp.result_type."""
+    args = lambda p, h, x: ((h := 0.7 * h + x), h), None, jnp.full((B, D), 0.1), normal(0, T, B, D)
+    agree(scan(*args, method=method), scan(*args[:2], args[2].astype(jnp.float64), args[3], method="reference"))
 
 
 def test_wrong_steps():

@@ -18,8 +18,8 @@ from rnn_jax.methods import deferred
 from rnn_jax.methods.deferred.loop import loop_step
 from rnn_jax.methods.deferred.placement import Plan
 from rnn_jax.methods.linear import recurrence, shift
-from rnn_jax.methods.states import Layout, demand_parallel
-from rnn_jax.tracing import live
+from rnn_jax.methods.states import Layout, demand_parallel, nothing
+from rnn_jax.tracing import live, vary
 
 ELEMENTWISE = (
     "add",
@@ -46,6 +46,8 @@ class Associative:
     of the carry); else they are whole, d by d, and a product of two costs d^3."""
 
     def __call__(self, body, fixed, carry, xs, length: int, reverse: bool):
+        if nothing(carry):
+            return deferred.run(body, fixed, carry, xs, length, reverse)
         return deferred.run(body, fixed, carry, xs, length, reverse, make)
 
 
@@ -59,7 +61,7 @@ def make(plan: Plan, length: int, reverse: bool):
         first = layout.pack(carry)
         advance = lambda x: lambda state: layout.pack(step(once, x, layout.unpack(state))[0])
         jacobian = layout.elementwise_jacobian if elementwise else layout.jacobian
-        zero = jnp.zeros_like(first)
+        zero = vary(jnp.zeros_like(first), jax.typeof(first))
         a = jax.vmap(lambda x: jacobian(advance(x), zero), axis_size=length)(ahead)
         r = jax.vmap(lambda x: advance(x)(zero), axis_size=length)(ahead)
         states = jax.vmap(layout.unpack)(recurrence(a, r, first, reverse))
@@ -91,8 +93,8 @@ def structure(plan: Plan) -> bool:
             continue
         if not _linear(eqn, of_carry):
             raise ValueError(
-                f"associative: the step is not linear in its carry, which goes through {eqn.primitive.name!r}; "
-                'use method="newton", which takes any step, or "deferred"'
+                "associative: the step is not known to be linear in its carry, which goes through "
+                f'{eqn.primitive.name!r}; use method="newton", which takes any step, or "deferred"'
             )
         shapes = {a.aval.shape for a, of in zip(eqn.invars, of_carry, strict=True) if of}
         elementwise &= eqn.primitive.name in ELEMENTWISE and shapes == {eqn.outvars[0].aval.shape}

@@ -17,7 +17,7 @@ from jax import lax
 from rnn_jax.methods import deferred
 from rnn_jax.methods.deferred.loop import loop_step
 from rnn_jax.methods.linear import apply, product, recurrence, shift, transpose
-from rnn_jax.methods.states import Layout, demand_parallel
+from rnn_jax.methods.states import Layout, demand_parallel, nothing
 from rnn_jax.tracing import Body
 
 TRUST = 4  # how far beyond the largest value of f, over time, a unit's guess may go
@@ -58,6 +58,9 @@ class Newton:
             raise ValueError("newton: damping is at least 0, iterations at least 1, tolerance above 0")
 
     def __call__(self, body: Body, fixed, carry, xs, length: int, reverse: bool):
+        if nothing(carry):
+            report = {name: jnp.zeros(length, kind) for name, kind in zip(self.reports, (jnp.int32, None), strict=True)}
+            return *deferred.run(body, fixed, carry, xs, length, reverse), report
         report = {"newton/iterations": jnp.zeros(length, jnp.int32), "newton/residual": jnp.zeros(length)}
 
         def make(plan, length, reverse):
@@ -99,7 +102,9 @@ def trajectory(step, options: Newton, length: int, reverse: bool):
             return jax.vjp(lambda state: step(fixed, x, state), state)[1](_add(ds, m))[0]
 
         zero = jax.tree.map(jnp.zeros_like, first)
-        m, _ = trajectory(adjoint, options, length, not reverse)(fixed, (xs, before, ds), zero)
+        # The adjoint is linear in m: whole Jacobians solve it at once, where damping would only hold them back.
+        straight = dataclasses.replace(options, damping=0.0) if options.jacobian == "full" else options
+        m, _ = trajectory(adjoint, straight, length, not reverse)(fixed, (xs, before, ds), zero)
         reaching = _add(ds, [shift(z, a, not reverse) for z, a in zip(zero, m, strict=True)])
         d_fixed, d_xs = jax.vjp(lambda fixed, xs: everywhere(fixed, xs, before), fixed, xs)[1](reaching)
         return d_fixed, d_xs, [a[-1 if reverse else 0] for a in m]
@@ -137,9 +142,10 @@ def iterate(step, options: Newton, length, reverse, fixed, xs, first):
         else:
             change = recurrence(a, error, jnp.zeros_like(packed), reverse)
         # Products of Jacobians overflow far from the root, and an LSTM forgets a huge c only slowly. What overflows
-        # takes f's value; no unit passes TRUST times what f gives it anywhere in its row.
+        # takes f's value; no unit passes TRUST times what f gives it anywhere in its row, where that is finite: what
+        # overflows late in a row must not take away what is right before.
         corrected = jnp.where(jnp.isfinite(change), states + change, new)
-        allowed = TRUST * jnp.max(jnp.abs(new), axis=0)
+        allowed = TRUST * jnp.max(jnp.where(jnp.isfinite(new), jnp.abs(new), 0), axis=0)
         corrected *= jnp.minimum(1, allowed / jnp.maximum(jnp.abs(corrected), jnp.finfo(real).tiny))
         states = at_all(xs, shift(packed, corrected, reverse))
         return states, residual(states, at_all(xs, shift(packed, states, reverse)))

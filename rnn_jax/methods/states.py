@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from rnn_jax.methods.deferred.placement import Plan, Sum, is_float, random_in_batch_differs
+from rnn_jax.tracing import vary
 
 
 def demand_parallel(plan: Plan, method: str):
@@ -28,6 +29,11 @@ def demand_parallel(plan: Plan, method: str):
         raise ValueError(f'{method}: keys of the rbg kinds draw other numbers in a batch; use method="deferred"')
 
 
+def nothing(carry) -> bool:
+    """No state to solve for: no leaf, or no row. Then the loop does as well."""
+    return not any(a.size for a in carry)
+
+
 class Layout:
     """The leaves of a carry as [rows units k], on whose blocks k by k a Jacobian is taken.
 
@@ -37,7 +43,7 @@ class Layout:
 
     def __init__(self, leaves, kind):
         self.avals = [jax.typeof(a) for a in leaves]
-        self.dtype = jnp.result_type(*leaves, jnp.float32)
+        self.dtype = jnp.result_type(*(a.dtype for a in leaves), jnp.float32)  # a weak type would yield to float32
         leading = {a.shape[0] if a.ndim > 1 else 1 for a in leaves}
         self.rows = leading.pop() if len(leading) == 1 else 1
         self.widths = [math.prod(a.shape) // max(self.rows, 1) for a in leaves]
@@ -65,11 +71,11 @@ class Layout:
         """The diagonal blocks [rows units k k] of df/dstate, f on packed states, row by row: in reverse mode, which a
         step with a gradient rule of its own (`jax.custom_vjp`) has, where it has no forward mode."""
         _, units, k = state.shape
-        pull = jax.vjp(f, state)[1]
+        out, pull = jax.vjp(f, state)
 
         def of_unit(unit):
             here = jnp.arange(units)[:, None] == unit
-            row = lambda e: pull(jnp.broadcast_to(jnp.where(here, e, 0), state.shape))[0]
+            row = lambda e: pull(vary(jnp.broadcast_to(jnp.where(here, e, 0), state.shape), jax.typeof(out)))[0]
             rows = jax.vmap(row)(jnp.eye(k, dtype=state.dtype))  # [k rows units k]
             return jnp.moveaxis(lax.dynamic_index_in_dim(rows, unit, 2, keepdims=False), 0, -2)
 
@@ -79,5 +85,6 @@ class Layout:
 
     def elementwise_jacobian(self, f, state):
         """The same where no unit depends on another: one column of all blocks at a time."""
-        push = lambda e: jax.jvp(f, (state,), (jnp.broadcast_to(e, state.shape),))[1]
+        tangent = lambda e: vary(jnp.broadcast_to(e, state.shape), jax.typeof(state))
+        push = lambda e: jax.jvp(f, (state,), (tangent(e),))[1]
         return jnp.moveaxis(jax.vmap(push)(jnp.eye(state.shape[-1], dtype=state.dtype)), 0, -1)

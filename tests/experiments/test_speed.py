@@ -30,7 +30,10 @@ def test_what_is_reported(tmp_path, capsys):
     ):  # fmt: skip
         assert found[key] > 0, key
     assert set(found["absent"]) == {"flax_linen_optimized vanilla", "associative vanilla"}
-    assert "2 networks at once" in out and "absent: associative vanilla: associative: the step is not linear" in out
+    assert (
+        "2 networks at once" in out
+        and "absent: associative vanilla: associative: the step is not known to be linear" in out
+    )
     assert (tmp_path / "figures/speed.png").stat().st_size > 10_000
 
 
@@ -67,6 +70,8 @@ def test_flops_are_counted():
     [
         ("--config.tasks=ading", "no task 'ading'"),
         ("--config.shapes=2x3", "want b x t x n x d"),
+        ("--config.seed_shapes=0x3x4x5", "config.seed_shapes: '0x3x4x5'; want b x t x n x d, each at least 1"),
+        ("--config.contenders=", "config.contenders is empty; want at least one"),
         ("--config.cells=lstn", "config.cells: 'lstn'; want some of"),
         ("--config.only=irnn", "config.only: 'irnn'; want some of lstm, gru, vanilla"),
         ("--config.contenders=ours,pytorch", "config.contenders: 'pytorch'; want some of ours, auto, reference"),

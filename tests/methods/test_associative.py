@@ -75,7 +75,9 @@ def test_no_steps_and_one_step(length):
 )  # fmt: skip
 def test_a_nonlinear_carry_is_refused(step, through):
     h = jnp.ones((2, 3), complex if through == "real" else float)
-    with pytest.raises(ValueError, match=f"associative: the step is not linear in its carry, .*{through}.*newton"):
+    with pytest.raises(
+        ValueError, match=f"associative: the step is not known to be linear in its carry, .*{through}.*newton"
+    ):
         scan(step, None, h, jnp.ones((4, 2, 3)), method="associative")
 
 

@@ -178,6 +178,25 @@ def test_overflowing_products_of_jacobians():
     agree(scan(*args, method="newton"), scan(*args, method="reference"), 1e-12)
 
 
+@pytest.mark.parametrize("jacobian", ["full", "diagonal"])
+@pytest.mark.parametrize("r", [3.0, 3.9])
+def test_as_many_iterations_as_steps_suffice(r, jacobian):
+    """The logistic map: far from the root iterates overflow, late in a row first, and what is right before stays."""
+    step = lambda p, h, x: ((h := r * h * (1 - h)), h)
+    args = step, None, jnp.full((1, 2), 0.3)
+    found = scan(*args, length=20, method=Newton(jacobian, iterations=20))
+    agree(found, scan(*args, length=20, method="reference"), 1e-10)
+
+
+def test_damping_does_not_hold_gradients_back():
+    """The adjoint is linear: frozen rows, whose Jacobian is 1, took it more than 100 damped iterations."""
+    step = lambda p, h, x: ((h := jnp.tanh(h @ p + x)), h)
+    args = step, 0.4 * normal(0, D, D), normal(1, 2, D), normal(2, 6, 2, D)
+    kwargs = {"lengths": np.array([6, 3])}
+    found = gradients(*args, method=Newton(damping=1.0), **kwargs)
+    agree(found, gradients(*args, method="reference", **kwargs), 1e-11)
+
+
 def test_the_damped_change_is_that_of_the_normal_equations():
     t, k, damping = 5, 2, 0.7
     a, error = normal(1, t, 1, 1, k, k), normal(2, t, 1, 1, k)
