@@ -14,6 +14,6 @@ newest_python() { # the newest Python here that has venv, $PYTHON at worst
 env=$1 packages=$2
 shift 2
 [ -x "$env/bin/python" ] || "$(newest_python)" -m venv "$env"
-"$env/bin/pip" install --quiet $packages pytest pytest-xdist
+"$env/bin/pip" install --quiet --no-compile $packages pytest pytest-xdist
 "$env/bin/python" -c "import jax, flax, sys; print('compat: python', sys.version.split()[0], 'jax', jax.__version__, 'flax', flax.__version__)"
 PYTHONPATH=. "$env/bin/python" -m pytest -n 2 -p no:cacheprovider -W ignore "$@"
