@@ -29,6 +29,7 @@ from rnn_jax import cells, decoding, metrics, plots, train
 from rnn_jax.data import packing, pairs, sentences, words
 from rnn_jax.models.language import cross_entropy
 from rnn_jax.models.seq2seq import Seq2Seq
+from rnn_jax.train.workdir import read_config
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
@@ -224,16 +225,13 @@ def compare(config, workdir):
 
 def finished(folder) -> dict[str, Any]:
     """The results of a finished run of this study. Raises UserError."""
+    read_config(folder, "translation")
     try:
-        about, results = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "results"))
+        return json.loads((folder / "results.json").read_text())
     except (OSError, ValueError) as error:
         raise train.UserError(
             f"config.decode.beside: {folder} holds no finished run ({error}): name workdirs of finished runs"
         ) from None
-    if about.get("study") != "translation":
-        study = about.get("study")
-        raise train.UserError(f"config.decode.beside: {folder} is a run of {study}: name runs of translation")
-    return results
 
 
 def translate(config, workdir):

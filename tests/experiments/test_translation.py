@@ -194,7 +194,10 @@ def test_runs_in_one_picture(trained, folder, tmp_path, capsys):
     names = [str(trained), str(twin), "other"]  # two have the same last part
     assert code == 0 and [line.split(": BLEU ")[0] for line in out.splitlines()[:-1]] == names
     (other / "config.json").write_text('{"study": "tagging"}')
-    for beside, message in ((tmp_path / "no", "name workdirs of finished runs"), (other, "is a run of tagging: name")):
+    for beside, message in (
+        (tmp_path / "no", "name workdirs of finished runs"),
+        (other, "a run of experiments.tagging: want"),
+    ):
         code, _, err = call(translation, trained, capsys, **options | {"decode.beside": beside})
         assert code == 2 and err.count("\n") == 1 and f"{beside}" in err and message in err
 
