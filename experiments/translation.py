@@ -253,12 +253,10 @@ def translate(config, workdir):
     print("\n".join(out)) if out else None
     limit = min(config.data.longest or config.data.row, config.data.row - 1)  # a row holds END too
     for what, which in {
-        f"hold {config.data.units} that training did not know": [words.UNKNOWN in s for s in encoded],
-        f"are longer than the {limit} {config.data.units} of training": [len(s) - 1 > limit for s in encoded],
+        f"lines with {config.data.units} that training did not know": [words.UNKNOWN in s for s in encoded],
+        f"lines longer than the {limit} {config.data.units} of training": [len(s) - 1 > limit for s in encoded],
     }.items():
-        if numbers := [number for number, true in enumerate(which, 1) if true]:
-            few = ", ".join(map(str, numbers[:5])) + ", ..." * (len(numbers) > 5)
-            told.append(f"{len(numbers)} of {len(lines)} lines {what}: {few}")
+        told += sentences.some(what, [f"line {number}" for number, true in enumerate(which, 1) if true])
     for line in told:
         print(line, file=sys.stderr)
 

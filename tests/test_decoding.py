@@ -114,14 +114,20 @@ def test_top_k_and_top_p_cut_the_tail(top_k, top_p):
     assert (np.abs(found - want) < 5 * np.sqrt(want * (1 - want) / b) + 1 / b).all()
 
 
-def test_rows_end_one_by_one_and_the_loop_ends_with_the_last():
-    """After its end a row holds `end`, its log p is that of what it wrote, and no step is made for nothing."""
+def counting():
+    """(the step, a list that gains an entry whenever it runs)."""
     calls = []
 
     def counted(params, carry, tokens):
         jax.debug.callback(lambda: calls.append(1))
         return step(params, carry, tokens)
 
+    return counted, calls
+
+
+def test_rows_end_one_by_one_and_the_loop_ends_with_the_last():
+    """After its end a row holds `end`, its log p is that of what it wrote, and no step is made for nothing."""
+    counted, calls = counting()
     args = start(6)
     out = decoding.sample(counted, *args, 50, jax.random.key(3), end=2)
     jax.effects_barrier()
@@ -253,12 +259,7 @@ def test_a_row_with_a_limit_is_the_row_alone_with_that_length(beams, power):
 
 def test_without_an_end_a_row_writes_its_limit():
     """0 comes after it, log p is that of what was written, and the loop ends with the longest row."""
-    calls = []
-
-    def counted(params, carry, tokens):
-        jax.debug.callback(lambda: calls.append(1))
-        return step(params, carry, tokens)
-
+    counted, calls = counting()
     args = start(4)
     out = decoding.greedy(counted, *args, 50, limits=jnp.asarray([2, 0, 6, 5]))
     jax.effects_barrier()

@@ -70,8 +70,8 @@ def test_lines_in_lines_out_and_what_is_wrong_with_them_at_the_end(trained, fold
     assert lines[1] == lines[2] == "" and all(word.isupper() or word == "<unk>" for word in out.split())
     assert err.splitlines() == [
         "line 2 is empty: left empty", "line 3 is not UTF-8: left empty",
-        "1 of 5 lines hold words that training did not know: 4",
-        "1 of 5 lines are longer than the 23 words of training: 5",
+        "lines with words that training did not know, 1 in all: line 4",
+        "lines longer than the 23 words of training, 1 in all: line 5",
     ]  # fmt: skip
 
 
@@ -81,8 +81,8 @@ def test_the_first_of_many_unknown_and_long_lines_are_named(trained, folder, cap
     say(monkeypatch, "\n".join(lines))
     code, _, err = call(translation, trained, capsys, **TINY | {"data.path": folder, "mode": "translate"})
     assert code == 0 and err.splitlines() == [
-        "6 of 8 lines hold words that training did not know: 3, 4, 5, 6, 7, ...",
-        "1 of 8 lines are longer than the 23 words of training: 2",
+        "lines with words that training did not know, 6 in all: line 3, line 4, line 5, ...",
+        "lines longer than the 23 words of training, 1 in all: line 2",
     ]  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def test_a_limit_of_training_is_the_length_that_lines_are_measured_by(folder, tm
     assert call(translation, tmp_path / "w", capsys, **options)[0] == 0
     say(monkeypatch, "w1 w2 w3\nw1 w2 w3 w4\n")
     code, _, err = call(translation, tmp_path / "w", capsys, **options | {"mode": "translate"})
-    assert (code, err) == (0, "1 of 2 lines are longer than the 3 words of training: 2\n")
+    assert (code, err) == (0, "lines longer than the 3 words of training, 1 in all: line 2\n")
 
 
 def test_a_translation_does_not_depend_on_the_lines_beside_it(trained, folder, capsys, monkeypatch):
