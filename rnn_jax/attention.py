@@ -15,8 +15,9 @@ makes them:
     weights = attention.init("additive", key, 512, 1024, 512)
     context, a = attention.additive(h, keys, mask, **weights)
 
-Inside a step, keep the keys among the params: what depends on them alone (W_k k_j) is then computed once, before the
-loop, and their gradient is one contraction after it.
+Inside a step, keep the keys among the params: what depends on them alone (W_k k_j; the keys of each row side by side,
+[b s k], as a product by rows wants them) is then computed once, before the loop, and their gradient is one contraction
+after it.
 """
 
 import jax
@@ -35,12 +36,12 @@ def dot(query, keys, mask=None, *, g=1.0):
             f"attention.dot: the query is {query.shape[-1]} wide and the keys {keys.shape[-1]}; make them equal, or "
             "use general, additive or concat"
         )
-    return read(jnp.einsum("bk,sbk->sb", g * query, keys), keys, mask)
+    return read(jnp.einsum("bk,bsk->sb", g * query, jnp.swapaxes(keys, 0, 1)), keys, mask)
 
 
 def general(query, keys, mask=None, *, w, g=1.0):
     """e_j = g q . (W k_j), w [k q]."""
-    return read(jnp.einsum("bq,sbq->sb", g * query, keys @ w), keys, mask)
+    return read(jnp.einsum("bq,bsq->sb", g * query, jnp.swapaxes(keys @ w, 0, 1)), keys, mask)
 
 
 def concat(query, keys, mask=None, *, w, v):
@@ -62,7 +63,7 @@ def read(scores, keys, mask=None):
     if mask is not None:
         weights = jnp.where(mask, weights, 0)  # of a row without keys too
     weights = name(weights, "attention")
-    return jnp.einsum("sb,sbk->bk", weights, keys), weights
+    return jnp.einsum("sb,bsk->bk", weights, jnp.swapaxes(keys, 0, 1)), weights
 
 
 def init(kind, key, q: int, k: int, d: int, dtype=jnp.float32):

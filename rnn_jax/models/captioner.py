@@ -50,10 +50,11 @@ class Captioner(Decoder):
         b, k = features.shape[0], features.shape[-1]
         features = features.reshape(b, -1, k)
         scale = jnp.sqrt(jnp.mean(jnp.square(features), axis=(1, 2), keepdims=True))
-        keys = jnp.swapaxes(features / jnp.maximum(scale, 1e-6), 0, 1)
+        features = features / jnp.maximum(scale, 1e-6)
         mask = self.mask(key, (1, b, k), self.dropout_seen)
-        keys = keys if mask is None else keys * mask
-        return {"keys": keys, "segments": jnp.ones(keys.shape[:2], jnp.int32), "mean": jnp.mean(keys, axis=0)}
+        features = features if mask is None else features * mask[0, :, None]
+        keys = jnp.swapaxes(features, 0, 1)
+        return {"keys": keys, "segments": jnp.ones(keys.shape[:2], jnp.int32), "mean": jnp.mean(features, axis=1)}
 
     def start(self, params, memory, segments):
         mean = memory["mean"]

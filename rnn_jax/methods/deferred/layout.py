@@ -37,6 +37,7 @@ from jax.extend import core
 from rnn_jax.methods.deferred.placement import size, spliced
 
 ROWS, LARGE, WIDE = range(8, 33, 8), 2**20, 3  # rows on one device; bytes of a weight, its longer side over the other
+LONG = 4096  # numbers in a sum over a leading axis
 
 
 def is_matrix_product(eqn) -> bool:
@@ -94,3 +95,22 @@ def turn_products(jaxpr: core.Jaxpr, weights):
             weight = turned.setdefault(weight, core.Var(weight.aval.update(shape=weight.aval.shape[::-1])))
         eqns += spliced(lambda *a, eqn=eqn, w=w: multiply(eqn, w, *a), [eqn.invars[1 - w], weight], eqn.outvars[0])
     return jaxpr.replace(eqns=eqns, invars=[*jaxpr.invars, *turned.values()]), [weights[a] for a in turned]
+
+
+def sum_by_product(jaxpr: core.Jaxpr):
+    """The jaxpr with sums over a leading axis, [s b d] -> [b d], as products with ones: on a CPU XLA takes 10 to 30
+    times as long for the sum where the result is large."""
+    if jax.default_backend() != "cpu":
+        return jaxpr
+    eqns = []
+    for eqn in jaxpr.eqns:
+        out = eqn.outvars[0].aval if eqn.outvars else None
+        if (
+            eqn.primitive.name == "reduce_sum" and eqn.params["axes"] == (0,) and out.dtype == jnp.float32
+            and out.size >= LONG and len(eqn.invars[0].aval.shape) > 2
+        ):  # fmt: skip
+            total = lambda a: jnp.tensordot(jnp.ones(len(a), a.dtype), a, 1)
+            eqns += spliced(total, eqn.invars, eqn.outvars[0])
+        else:
+            eqns.append(eqn)
+    return jaxpr.replace(eqns=eqns)

@@ -151,6 +151,9 @@ def make_plan(body: Body, length: int) -> Plan:
     once, ahead, loop, after = by_place
     widened: list[tuple[core.Var, core.Var]] = []
     loop = [widen(e, where, widened) for e in loop]
+    if jax.device_count() == 1:  # else a gradient that is summed in the loop would be an all-reduce in each step
+        carry = size(*jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry])
+        loop = [e for eqn in loop for e in summed_in_turn(eqn, where, carry)]
     presums: list[tuple[core.Var, list[Any]]] = []
     loop = group(loop, after, jaxpr, where, presums)
 
@@ -231,6 +234,18 @@ def widen(eqn, where, widened):
             where[full] = ONCE
             invars[i] = full
     return eqn.replace(invars=invars)
+
+
+def summed_in_turn(eqn, where, carry: int) -> list[Any]:
+    """A product with a once weight whose operand is bulky (the scores of all keys in attention, tanh(...) @ v) reads the
+    weight as a loop value, so that its gradient is summed step by step: no stack of such operands."""
+    w = weight_of(eqn, where)
+    if w is None or size(eqn.invars[1 - w]) <= BULKY * carry:
+        return [eqn]
+    weight, read = eqn.invars[w], core.Var(eqn.invars[w].aval)
+    where[read] = LOOP
+    invars = [read if i == w else a for i, a in enumerate(eqn.invars)]
+    return [*spliced(jnp.copy, [weight], read), eqn.replace(invars=invars)]
 
 
 def group(loop, after, jaxpr, where, presums):
