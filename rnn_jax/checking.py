@@ -13,20 +13,20 @@ from rnn_jax.bptt import numeric_gradient
 from rnn_jax.methods import METHODS
 from rnn_jax.methods.auto import pick
 from rnn_jax.methods.deferred.placement import BILINEAR, Plan, Sum, make_plan, variables, weight_of
-from rnn_jax.scan import scan, time_axis
+from rnn_jax.scan import masks, scan, time_axis
 from rnn_jax.tracing import one_step, trace
 
 
-def explain(step, params, carry, xs=None, *, length=None) -> str:
+def explain(step, params, carry, xs=None, *, length=None, lengths=None, resets=None, reverse=False) -> str:
     """Five lines: what of the step runs once, ahead of the loop, in it and after it, which weight gradients are
-    deferred, and the method that "auto" picks, of the call without masks. Arguments as for `rnn_jax.scan`; nothing is
-    run.
+    deferred, and the method that "auto" picks. Arguments as for `rnn_jax.scan`; nothing is run.
 
     >>> print(rnn_jax.explain(cell.step, params, carry, xs))
     """
     carry, xs = jax.tree.map(jnp.asarray, carry), jax.tree.map(jnp.asarray, xs)
     t = time_axis(xs, length)
-    traced = trace(step, params, carry, jax.tree.map(one_step, xs), taps={}, collect=[], active=None, reset=None)
+    active, reset = (None if m is None else one_step(m) for m in masks(carry, t, lengths, resets, reverse))
+    traced = trace(step, params, carry, jax.tree.map(one_step, xs), taps={}, collect=[], active=active, reset=reset)
     plan = make_plan(traced.body, t)
     paths = [f"closed-over {list(np.shape(c))}" for c in traced.consts]
     paths += [f"params{jax.tree_util.keystr(p)}" for p, _ in jax.tree_util.tree_leaves_with_path(params)]

@@ -54,8 +54,7 @@ def scan(
     collect, taps = sorted(set(_names(collect))), dict(sorted(taps.items()))
     carry, xs = jax.tree.map(jnp.asarray, carry), jax.tree.map(jnp.asarray, xs)
     length = time_axis(xs, length)
-    batch = _batch(carry, lengths, resets)
-    active, reset = _masks(batch, length, lengths, resets, reverse)
+    active, reset = masks(carry, length, lengths, resets, reverse)
     if resets is not None:
         initial = carry if initial is None else _matching(initial, carry)
     elif initial is not None:
@@ -133,9 +132,9 @@ def _batch(carry, lengths, resets):
     return b
 
 
-def _masks(b, t, lengths, resets, reverse):
+def masks(carry, t, lengths, resets, reverse):
     """(active, reset), each bool [t b] or None."""
-    active = reset = None
+    b, active, reset = _batch(carry, lengths, resets), None, None
     if lengths is not None:
         lengths = jnp.asarray(lengths)
         if lengths.shape != (b,) or not jnp.issubdtype(lengths.dtype, jnp.integer):

@@ -31,12 +31,12 @@ def get_config() -> Any:
         }
     )
     config.cell = "lstm"  # a name in rnn_jax.cells
-    config.width = 128
-    config.embed = 64
+    config.width = 128  # units of each layer
+    config.embed = 64  # of words
     config.layers = 1
     config.see = "h0"  # where the picture enters: h0, or first (as the first word)
     config.inform = "attention"  # what else each step knows: state (nothing), input (the features' mean), attention
-    config.attention = "additive"  # dot, general, concat
+    config.attention = "additive"  # additive, dot, general, concat
     config.when = "before"  # is the query the decoder's state before its step (Xu) or after it (Luong)?
     config.feed = False  # of when=after: input feeding
     config.gate = False  # of when=before: a learned factor on what is read (Xu's beta)
@@ -48,7 +48,7 @@ def get_config() -> Any:
     config.variational = False  # one dropout mask for all steps
     config.smoothing = 0.0  # of labels
     config.flip = False  # train on mirrored pictures too
-    config.crops = 0  # and on so many corners, each 7/8 of a side, enlarged
+    config.crops = 0  # train on so many corners of the pictures too, each 7/8 of a side, enlarged
     config.seen = "right"  # or none, or shuffled: each caption with another picture. Controls
     config.baseline_steps = 1  # how long the decoder without pictures is trained, in config.unit; 0: not at all
 
@@ -60,13 +60,13 @@ def get_config() -> Any:
 
     config.decode = ConfigDict(
         {
-            "beams": 3,
+            "beams": 3,  # hypotheses of beam search
             "best": 1,  # captions a picture, of mode=caption
-            "length_power": 0.0,  # rnn_jax.decoding.Penalty
+            "length_power": 0.0,  # of beam search: rnn_jax.decoding.Penalty
             "temperature": 0.0,  # of mode=caption and judge: 0 is beam search; above, captions are drawn
-            "top_k": 0,  # of those, only from so many words; 0: all
-            "top_p": 1.0,  # and from the fewest that have this probability
-            "longest": 30,  # words
+            "top_k": 0,  # of drawn captions: only from so many words at each step; 0: all
+            "top_p": 1.0,  # of drawn captions: from the fewest words that have this probability together
+            "longest": 30,  # words of a caption, at most
             "batch": 50,  # pictures at once
             "part": "valid",  # of mode=judge: of the data, train, valid or test
         }

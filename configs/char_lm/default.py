@@ -53,5 +53,12 @@ def get_config() -> Any:
         }
     )  # fmt: skip
 
-    config.sample = ConfigDict({"prompt": "    def __init__(self", "length": 500, "temperature": 0.5, "seed": 0})
+    config.sample = ConfigDict(
+        {
+            "prompt": "    def __init__(self",  # what the text begins with
+            "length": 500,  # characters after it
+            "temperature": 0.5,  # 0: always the likeliest
+            "seed": 0,
+        }
+    )
     return config

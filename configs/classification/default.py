@@ -29,11 +29,11 @@ def get_config() -> Any:
 
     config.model = "rnn"  # or mlp: a window of words, without memory
     config.cell = "lstm"  # of rnn: a name in rnn_jax.cells
-    config.bidirectional = True
+    config.bidirectional = True  # of rnn: reads from both ends
     config.layers = 1
     config.reach = (0, 0)  # of mlp: words before and after
     config.width = 32  # units of each layer, in each direction
-    config.pool = "attention"  # last, mean, max (rnn_jax/models/pooling.py)
+    config.pool = "attention"  # attention, last, mean, max (rnn_jax/models/pooling.py)
     # widths of the embedded features of a word, 0: none. prefix<n>, suffix<n>: its first and last n letters; shape:
     # capitals, digits and marks
     config.features = ConfigDict(

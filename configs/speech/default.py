@@ -31,14 +31,25 @@ def get_config() -> Any:
     config.width = 64  # units of each layer, in each direction
     config.layers = 1
 
-    # Hz; mel bands; seconds; frames side by side in one time step
     config.features = ConfigDict(
-        {"rate": 8000, "bands": 40, "window": 0.025, "hop": 0.010, "emphasis": 0.97, "stack": 3}
+        {
+            "rate": 8000,  # Hz
+            "bands": 40,  # of the mel scale
+            "window": 0.025,  # seconds of a frame
+            "hop": 0.010,  # seconds from frame to frame
+            "emphasis": 0.97,  # x_i - emphasis x_{i-1}, before the spectrum
+            "stack": 3,  # frames side by side in one time step
+        }
     )
     config.data = recordings.defaults()
 
     training.add(config, unit="step", steps=600, rate=5e-3, every=200, warmup=50)
 
-    config.decode = ConfigDict({"beams": 8, "batch": 32})  # prefix beam search; wav files transcribed at once
+    config.decode = ConfigDict(
+        {
+            "beams": 8,  # of prefix beam search
+            "batch": 32,  # wav files transcribed at once
+        }
+    )
     config.samples = 5  # strings of the test part that are printed
     return config

@@ -23,13 +23,13 @@ def get_config() -> Any:
     config.seed = 0
 
     config.captions = ""  # workdir of a finished run of experiments.captioning; "": its default is trained, shortly
-    config.caption_steps, config.caption_sizes = 6, (8000, 200, 200)
+    config.caption_steps, config.caption_sizes = 6, (8000, 200, 200)  # of captions="": epochs; pictures of each part
     config.best = 3  # captions whose codes are averaged; at most the beams of the run that writes them
     config.pictures = 200  # of the test part: the first so many that can be read
 
     config.cell = "gru"  # a name in rnn_jax.cells
     config.width = 128  # units of the encoder in each direction, and of the decoders
-    config.embed = 64
+    config.embed = 64  # of words
     config.dropout_out = 0.0  # of what the readouts see
     config.lost = 0.3  # share of words that a decoder does not see in training
     config.also = 0.0  # captions that the story decoder learns to write as well, over the number of passages
@@ -41,12 +41,19 @@ def get_config() -> Any:
             "size": 6000,  # passages of it to train; a tenth as many to validate, and to test
             "least": 1,  # how often a word must occur
             "longest": 30,  # words; longer passages and captions are left out
-            "batch": 64,
+            "batch": 64,  # passages
             "shapes": 3,  # lengths that texts are padded to
         }
     )
     training.add(config, unit="epoch", steps=10, rate=3e-3)
 
-    config.decode = ConfigDict({"beams": 3, "length_power": 0.7, "longest": 32, "batch": 50})
-    config.samples = 5
+    config.decode = ConfigDict(
+        {
+            "beams": 3,  # hypotheses of beam search
+            "length_power": 0.7,  # of beam search: rnn_jax.decoding.Penalty
+            "longest": 32,  # words of a story, at most
+            "batch": 50,  # stories written at once
+        }
+    )
+    config.samples = 5  # stories that are printed, and in the page
     return config

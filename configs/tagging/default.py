@@ -29,11 +29,11 @@ def get_config() -> Any:
     config.mode = "train"  # or tag: lines of standard input
     config.seed = 0
     config.seeds = 1  # networks that learn together, and vote
-    config.task = "chunks"  # or pos
+    config.task = "chunks"  # chunks, pos (parts of speech)
 
     config.model = "rnn"  # or mlp: a window of words, without memory
     config.cell = "lstm"  # of rnn: a name in rnn_jax.cells
-    config.bidirectional = True
+    config.bidirectional = True  # of rnn: reads from both ends
     config.layers = 1
     config.reach = (2, 2)  # of mlp: words before and after
     config.width = 64  # units of each layer, in each direction

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 def get_config() -> Any:
     config: Any = ConfigDict()
     config.seed = 0  # of the first seed; the others follow
-    config.seeds = 1
+    config.seeds = 1  # networks that learn together, in one program
     config.task = "memory"  # a module of rnn_jax/tasks
     config.sizes = ConfigDict({"length": 5, "lag": 15})  # of its batch(key, b, ...); what is left out has its default
     config.tests = ConfigDict()  # name -> sizes that differ there: lengths to generalise to
@@ -23,20 +23,20 @@ def get_config() -> Any:
     config.cell = "lstm"  # any factory of rnn_jax.cells
     config.cells = ConfigDict()  # cell -> arguments of its factory, where they are not the defaults
     config.factors = ConfigDict()  # cell -> config.optimizer.factors: of the rate, by the name of a parameter
-    config.width = 64
+    config.width = 64  # units of each layer
     config.layers = 1
-    config.output = "linear"  # or sigmoid
+    config.output = "linear"  # linear, sigmoid
     config.init_scale = 0.0  # every matrix U(-init_scale, init_scale); 0: the cell's own
     config.method = "auto"  # of rnn_jax.scan
 
     config.loss = "cross_entropy"  # see rnn_jax/tasks/scoring.py
-    config.measure = "error"  # error, the task's own, or wrong (rows of config.tested) ...
-    config.success = 0.01  # ... at which a seed has solved the task
+    config.measure = "error"  # error, the task's own, or wrong (rows of config.tested)
+    config.success = 0.01  # the measure at which a seed has solved the task
     config.tolerance = 0.0  # of wrong: distance from the target that is still right; 0: the largest output decides
     config.tested = 1000  # fresh sequences of an evaluation
     config.data = ConfigDict({"root": "", "tfds_dir": "", "download": False})  # of pixels: see rnn_jax/data/mnist.py
 
-    config.batch = 32
+    config.batch = 32  # fresh sequences of an update
     config.steps = 8000  # updates at most; ends sooner once every seed has succeeded
     config.log_every = 100
     config.eval_every = 200

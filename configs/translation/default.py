@@ -23,11 +23,11 @@ def get_config() -> Any:
 
     config.cell = "gru"  # a name in rnn_jax.cells
     config.width = 128  # units of each layer, in each direction
-    config.embed = 32
-    config.layers = 1
-    config.bidirectional = True  # the encoder
+    config.embed = 32  # of tokens, on both sides
+    config.layers = 1  # of the encoder, and of the decoder
+    config.bidirectional = True  # does the encoder read from both ends?
     config.inform = "attention"  # what the decoder knows: state, input (the encoder's end at each step), attention
-    config.attention = "additive"  # dot, general, concat
+    config.attention = "additive"  # additive, dot, general, concat
     config.when = "before"  # is the query the decoder's state before its step (Bahdanau) or after it (Luong)?
     config.feed = False  # of when=after: input feeding
     config.deep = 0  # units of a maxout layer before the readout; 0: none
@@ -44,13 +44,13 @@ def get_config() -> Any:
 
     config.decode = ConfigDict(
         {
-            "beams": 5,
-            "length_power": 1.0, "coverage_weight": 0.0,  # rnn_jax.decoding.Penalty
+            "beams": 5,  # hypotheses of beam search
+            "length_power": 1.0, "coverage_weight": 0.0,  # of beam search: rnn_jax.decoding.Penalty
             "batch": 50,  # sentences decoded at once
             "shapes": 5,  # source lengths that they are padded to
             "beside": "",  # of mode=compare: workdirs of other runs
         }
     )  # fmt: skip
-    config.step_of_lengths = 4  # of BLEU by length
-    config.samples = 5
+    config.step_of_lengths = 4  # of BLEU by length: words of a sentence, from one bar to the next
+    config.samples = 5  # sentences of the test part that are printed, with their attention
     return config

@@ -34,6 +34,13 @@ def get_config() -> Any:
 
     training.add(config, unit="epoch", steps=25, rate=4e-3)
 
-    config.decode = ConfigDict({"beams": 3, "length_power": 0.0, "longest": 20, "batch": 50})
+    config.decode = ConfigDict(
+        {
+            "beams": 3,  # hypotheses of beam search
+            "length_power": 0.0,  # of beam search: rnn_jax.decoding.Penalty
+            "longest": 20,  # words of a caption, at most
+            "batch": 50,  # clips at once
+        }
+    )
     config.samples = 6  # clips in the picture
     return config

@@ -35,8 +35,8 @@ def defaults():
             "name": "imdb_reviews",  # of source=tfds: features text and label
             "download": False,  # may TFDS fetch what is absent?
             "size": 2000,  # of source=generated: sentences to train on; a fourth as many to validate, and to test
-            "hold_out": 0.1,  # of trec and tfds, which have no validation part: this share of the training part,
-            "fold": 0,  # and which one: of hold_out=0.2 the folds 0 to 4 hold out each sentence once
+            "hold_out": 0.1,  # of trec and tfds: the share of the training part that is held out to validate
+            "fold": 0,  # which share that is: of hold_out=0.2 the folds 0 to 4 hold out each sentence once
             "longest": 0,  # words of a sentence that are read, from its first; 0: all
             "row": 64,  # positions of a row that sentences are packed into; longer ones drop out of training
             "most": 8,  # sentences of a row

@@ -8,6 +8,7 @@ weight gradient is a sum of one product per chunk. What x and y themselves hold 
 import dataclasses
 import math
 from collections.abc import Callable
+from numbers import Integral
 
 import jax
 
@@ -32,8 +33,10 @@ class Checkpointed:
     policy: Callable | None = None
 
     def __post_init__(self):
-        if self.chunk is not None and self.chunk < 1:
-            raise ValueError(f"checkpointed: a chunk has at least 1 step, got chunk={self.chunk}")
+        if self.chunk is not None and not (isinstance(self.chunk, Integral) and self.chunk >= 1):
+            raise ValueError(f"checkpointed: chunk is an int of at least 1 (steps), or None, got {self.chunk!r}")
+        if self.policy is not None and not callable(self.policy):
+            raise ValueError(f"checkpointed: policy is one of jax.checkpoint_policies, or None, got {self.policy!r}")
 
     def __call__(self, body: Body, fixed, carry, xs, length: int, reverse: bool):
         if body.jaxpr.effects:

@@ -6,6 +6,7 @@ product per chunk. Same values, same order of evaluation. Not for several device
 """
 
 import dataclasses
+from numbers import Integral
 
 from rnn_jax.methods import deferred
 from rnn_jax.methods.chunks import chunk_length, in_chunks
@@ -26,8 +27,8 @@ class Chunked:
     chunk: int | None = None
 
     def __post_init__(self):
-        if self.chunk is not None and self.chunk < 1:
-            raise ValueError(f"chunked: a chunk has at least 1 step, got chunk={self.chunk}")
+        if self.chunk is not None and not (isinstance(self.chunk, Integral) and self.chunk >= 1):
+            raise ValueError(f"chunked: chunk is an int of at least 1 (steps), or None, got {self.chunk!r}")
 
     def __call__(self, body: Body, fixed, carry, xs, length: int, reverse: bool):
         if body.jaxpr.effects:

@@ -8,6 +8,7 @@ itself parallel over time. The backward pass is such a root as well, of the adjo
 
 import dataclasses
 import functools
+from numbers import Integral, Real
 from typing import Literal
 
 import jax
@@ -54,8 +55,16 @@ class Newton:
     def __post_init__(self):
         if self.jacobian not in ("full", "diagonal"):
             raise ValueError(f"newton: jacobian is 'full' or 'diagonal', got {self.jacobian!r}")
-        if self.damping < 0 or self.iterations < 1 or (self.tolerance is not None and self.tolerance <= 0):
-            raise ValueError("newton: damping is at least 0, iterations at least 1, tolerance above 0")
+        right = {
+            "damping": isinstance(self.damping, Real) and self.damping >= 0,
+            "iterations": isinstance(self.iterations, Integral) and self.iterations >= 1,
+            "tolerance": self.tolerance is None or (isinstance(self.tolerance, Real) and self.tolerance > 0),
+        }
+        if wrong := [f"{name}={getattr(self, name)!r}" for name, is_right in right.items() if not is_right]:
+            raise ValueError(
+                "newton: damping is a number of at least 0, iterations an int of at least 1, tolerance above 0 or None; "
+                f"got {', '.join(wrong)}"
+            )
 
     def __call__(self, body: Body, fixed, carry, xs, length: int, reverse: bool):
         if nothing(carry):

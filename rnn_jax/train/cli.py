@@ -20,9 +20,12 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_dict, config_flags
 
-from rnn_jax.train import loop, workdir
+from rnn_jax.train import loop, optim, workdir
 from rnn_jax.train.errors import UserError
 from rnn_jax.train.log import write_atomically
+from rnn_jax.train.meanings import meanings
+
+COLUMN = 40  # where --help says what a key means
 
 
 def run(main, *, study, default="default", check=None, argv=None):
@@ -52,9 +55,9 @@ def _run(main, study, default, check, argv):
         flags.FLAGS.mark_as_parsed()  # libraries below ask absl's global flags; ours are objects of their own
     options, rest = _options(argv)
     path = _find(options.config or f"configs/{study}/{default}.py")
-    base, doc = _load(path)
+    base, module = _load(path)
     if options.help:
-        print(_help(study, path, doc, base, sys.modules[main.__module__].__doc__))
+        print(_help(study, path, module, base, sys.modules[main.__module__].__doc__))
         return
     if options.workdir == "":
         raise UserError("--workdir is empty; want a folder")
@@ -131,7 +134,7 @@ def _load(path):
         raise UserError(f"config file {path} does not load: {type(error).__name__}: {error}") from error
     if not isinstance(config, ConfigDict):
         raise UserError(f"config file {path}: get_config() gives a {type(config).__name__}, want a ConfigDict")
-    return config, (module.__doc__ or "").strip()
+    return config, module
 
 
 def _override(config, rest, source):
@@ -200,12 +203,18 @@ def _check(config, check):
     _plain(config)
 
 
-def _help(study, path, doc, config, about):
+def _help(study, path, module, config, about):
     usage = f"usage: python -m experiments.{study} [--config=FILE] [--workdir=DIR] [--config.<key>=value ...]"
-    keys = [f"  --config.{k}={v}" for k, v in workdir.flatten(config.to_dict()).items()]
     others = f"configs in {path.parent}: {', '.join(_configs(path.parent))}"
-    heading = f"keys and defaults (what they mean: configs/{study}/default.py and what it imports):"
-    return "\n".join([usage, "", (about or "").strip(), "", f"{path}:", doc, "", others, heading, *keys])
+    doc, known, keys = (module.__doc__ or "").strip(), meanings(module.get_config), []
+    if "optimizer" in config and "steps" in config:
+        known = loop.MEANINGS | optim.meanings() | known
+    for key, value in workdir.flatten(config.to_dict()).items():
+        parts, flag = key.split("."), f"  --config.{key}={value}"
+        levels = [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
+        meaning = next((known.pop(level) for level in levels if level in known), "")  # of a section: with its first key
+        keys.append(f"{flag:<{COLUMN}}  {meaning}" if meaning else flag)
+    return "\n".join([usage, "", (about or "").strip(), "", f"{path}:", doc, "", others, "keys and defaults:", *keys])
 
 
 def _plain(config):

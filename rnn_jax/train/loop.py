@@ -30,7 +30,17 @@ from rnn_jax.train.errors import Interrupted, NotFinite, UserError
 from rnn_jax.train.log import Log, mean_of
 from rnn_jax.train.stream import generate
 
-KEYS = ("seed", "steps", "log_every", "eval_every", "save_every", "keep", "parallel", "init_from", "optimizer")
+MEANINGS = {  # of the keys that `fit` reads; an optimizer's: optim.meanings
+    "seed": "of the initial weights, the order of the data, dropout",
+    "steps": "how long it trains: updates, or what config.unit says",
+    "log_every": "updates between rows of metrics.jsonl",
+    "eval_every": "how often it is evaluated, counted as steps are; 0: only at the end",
+    "save_every": "how often it is saved, counted as steps are; 0: only at the end",
+    "keep": "checkpoints",
+    "parallel": "auto: the batch is cut over all devices; or pmap",
+    "init_from": "a run's folder: start from its weights",
+    "optimizer": "",
+}
 
 
 class Result(NamedTuple):
@@ -42,7 +52,7 @@ class Result(NamedTuple):
 
 def check(config):
     """UserError unless `config` holds what `fit` reads, with values that make sense. Writes nothing."""
-    missing = [k for k in KEYS if k not in config]
+    missing = [k for k in MEANINGS if k not in config]
     if missing:
         raise UserError(f"the config has no {', '.join(missing)}, which training reads: add it to the config file")
     for key, least in {"steps": 0, "log_every": 1, "eval_every": 0, "save_every": 0, "keep": 1}.items():
@@ -80,7 +90,7 @@ def fit(
               finite stays so; the others go on.
     meta:     JSON kept with each checkpoint, for `load_params` (a vocabulary)
 
-    Reads of config: KEYS above; 0 for eval_every or save_every means only at the end. Raises NotFinite, Interrupted,
+    Reads of config: MEANINGS above; 0 for eval_every or save_every means only at the end. Raises NotFinite, Interrupted,
     UserError; none of them costs a checkpoint.
     """
     check(config)

@@ -72,6 +72,17 @@ CLIPS = {  # name: threshold -> transformation
 }
 
 
+def meanings() -> dict[str, str]:
+    """What the keys of config.optimizer mean: the names there are, and which of them read a number."""
+    tables = {"name": METHODS, "schedule": SCHEDULES, "clip": CLIPS}
+    said = {key: ", ".join(table) for key, table in tables.items()}
+    said |= {"rate": "the learning rate", "threshold": f"of clip={', '.join(k for k in CLIPS if k != 'none')}"}
+    for key, table in (("name", METHODS), ("schedule", SCHEDULES)):
+        for number in dict.fromkeys(n for numbers, _ in table.values() for n in numbers):
+            said[number] = f"of {key}={', '.join(k for k, (numbers, _) in table.items() if number in numbers)}"
+    return {f"optimizer.{key}": meaning for key, meaning in said.items()}
+
+
 def build(config) -> optax.GradientTransformation:
     """The chain for config.optimizer; config.steps is the length of a cosine."""
     want = config.optimizer

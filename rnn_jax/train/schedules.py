@@ -27,6 +27,8 @@ def forcing(want: Any) -> Callable[[int], float]:
         raise UserError(f"config.forcing: k={want.k}, c={want.c}, least={want.least}; want k > 0 and 0 <= least <= 1")
     if want.kind == "exponential" and want.k > 1:
         raise UserError(f"config.forcing.k={want.k}: exponential annealing is k^i; want k at most 1")
+    if want.kind == "inverse_sigmoid" and want.k < 1:
+        raise UserError(f"config.forcing.k={want.k}: inverse-sigmoid annealing is k / (k + e^(i/k)); want k at least 1")
     return at
 
 

@@ -68,8 +68,11 @@ def test_a_callback_is_refused():
 
     with pytest.raises(ValueError, match="callbacks or prints, which would run twice"):
         scan(step, None, jnp.ones(2), jnp.ones((3, 2)), method="checkpointed")
-    with pytest.raises(ValueError, match="at least 1 step, got chunk=0"):
-        methods.Checkpointed(0)
+    for chunk in (0, 2.5, "4"):
+        with pytest.raises(ValueError, match=f"checkpointed: chunk is an int of at least 1 .*, got {chunk!r}"):
+            methods.Checkpointed(chunk)
+    with pytest.raises(ValueError, match="checkpointed: policy is one of jax.checkpoint_policies.*'dots_saveable'"):
+        methods.Checkpointed(policy="dots_saveable")
 
 
 def temporaries(t, method):

@@ -53,5 +53,6 @@ def test_what_it_cannot_do_is_refused():
 
     with pytest.raises(ValueError, match="callbacks or prints, whose order it cannot keep"):
         scan(step, None, jnp.ones(2), jnp.ones((3, 2)), method="chunked")
-    with pytest.raises(ValueError, match="at least 1 step, got chunk=0"):
-        methods.Chunked(0)
+    for chunk in (0, 2.5, "4"):
+        with pytest.raises(ValueError, match=f"chunked: chunk is an int of at least 1 .*, got {chunk!r}"):
+            methods.Chunked(chunk)

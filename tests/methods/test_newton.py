@@ -222,8 +222,13 @@ def test_what_it_does_not_take(step, carry, message):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"jacobian": "half"}, {"damping": -1.0}, {"iterations": 0}, {"tolerance": 0.0}], ids=str
-)
+    "wrong",
+    [
+        {"jacobian": "half"}, {"damping": -1.0}, {"damping": "1"}, {"iterations": 0}, {"iterations": 2.5},
+        {"tolerance": 0.0},
+    ],
+    ids=str,
+)  # fmt: skip
 def test_wrong_settings(wrong):
-    with pytest.raises(ValueError, match="newton: "):
+    with pytest.raises(ValueError, match=f"newton: .*{list(wrong.values())[0]!r}"):
         Newton(**wrong)

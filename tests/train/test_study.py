@@ -23,7 +23,8 @@ from ml_collections import ConfigDict, config_dict
 def get_config():
     return ConfigDict(dict(
         mode="train", seed=0, steps=24, log_every=4, eval_every=7, save_every=8, keep=2, parallel="auto", init_from="",
-        width=5, blow_up=False, sizes=(1, 2), limit=config_dict.placeholder(int),
+        width=5,  # units
+        blow_up=False, sizes=(1, 2), limit=config_dict.placeholder(int),
         optimizer=dict(name="adam", rate=0.01, b1=0.9, b2=0.999, eps=1e-8, schedule="constant", clip="norm",
                        threshold=1.0),
         sample=dict(n=3),
@@ -210,7 +211,8 @@ def test_help_and_an_error_through_the_command_line(at):
         (code, err) == (0, "")
         and "A tanh network that echoes" in out
         and "This file is its own experiment" in out
-        and "--config.optimizer.rate=0.01" in out
+        and ["--config.optimizer.rate=0.01", "the", "learning", "rate"] in map(str.split, out.splitlines())
+        and ["--config.width=5", "units"] in map(str.split, out.splitlines())
     )
     code, out, err = call("--config.stpes=3")
     assert (code, out, err.count("\n")) == (2, "", 1)

@@ -21,6 +21,7 @@ throughout the loop.
 
 import dataclasses
 import functools
+from numbers import Integral
 
 import jax
 import jax.numpy as jnp
@@ -60,8 +61,10 @@ class Fused:
     interpret: bool | None = None
 
     def __post_init__(self):
-        if self.block_b < 1 or self.block_b & (self.block_b - 1):
-            raise ValueError(f"fused: block_b is a power of two, got {self.block_b}")
+        for name in ("block_b", "num_warps"):
+            n = getattr(self, name)
+            if not isinstance(n, Integral) or n < 1 or n & (n - 1):
+                raise ValueError(f"fused: {name} is a power of two, got {n!r}")
 
     def __call__(self, body: Body, fixed, carry, xs, length: int, reverse: bool):
         backend = jax.default_backend()
