@@ -22,10 +22,11 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-# The core on the oldest supported JAX (that of Colab's TPU image) and on the newest, each in its own environment; on the
-# newest with XLA's own settings, where tests/conftest.py would choose those that compile faster.
+# The core on the oldest supported JAX (that of Colab's TPU image) and on the newest, each in its own environment, of the
+# cases of each test one in three; on the newest with XLA's own settings, where tests/conftest.py would choose those that
+# compile faster.
 CORE := tests/test_scan.py tests/test_nn.py tests/test_data_parallel.py tests/cells tests/test_checking.py \
-	tests/gradients/test_flow.py tests/gradients/test_jacobians.py
+	tests/gradients/test_flow.py tests/gradients/test_jacobians.py --thin 3
 compat: compat-oldest compat-newest
 
 compat-oldest:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -17,6 +18,23 @@ import jax
 import pytest
 
 COMPILED = "JAX_COMPILATION_CACHE_DIR"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--thin", type=int, default=1, metavar="N", help="of the cases of each test, run one in N")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With --thin: the first case of each test, and every N-th after it."""
+    seen, n = Counter(), config.getoption("thin")
+    kept, left = [], []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        (left if seen[test] % n else kept).append(item)
+        seen[test] += 1
+    items[:] = kept
+    if left:
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_configure(config):

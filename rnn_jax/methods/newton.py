@@ -62,8 +62,8 @@ class Newton:
         }
         if wrong := [f"{name}={getattr(self, name)!r}" for name, is_right in right.items() if not is_right]:
             raise ValueError(
-                "newton: damping is a number of at least 0, iterations an int of at least 1, tolerance above 0 or None; "
-                f"got {', '.join(wrong)}"
+                "newton: damping is a number of at least 0, iterations an int of at least 1, tolerance above 0 or "
+                f"None; got {', '.join(wrong)}"
             )
 
     def __call__(self, body: Body, fixed, carry, xs, length: int, reverse: bool):

@@ -90,8 +90,8 @@ def fit(
               finite stays so; the others go on.
     meta:     JSON kept with each checkpoint, for `load_params` (a vocabulary)
 
-    Reads of config: MEANINGS above; 0 for eval_every or save_every means only at the end. Raises NotFinite, Interrupted,
-    UserError; none of them costs a checkpoint.
+    Reads of config: MEANINGS above; 0 for eval_every or save_every means only at the end. Raises NotFinite,
+    Interrupted, UserError; none of them costs a checkpoint.
     """
     check(config)
     optimizer = optim.build(config)

@@ -71,7 +71,7 @@ def test_a_callback_is_refused():
     for chunk in (0, 2.5, "4"):
         with pytest.raises(ValueError, match=f"checkpointed: chunk is an int of at least 1 .*, got {chunk!r}"):
             methods.Checkpointed(chunk)
-    with pytest.raises(ValueError, match="checkpointed: policy is one of jax.checkpoint_policies.*'dots_saveable'"):
+    with pytest.raises(ValueError, match=r"checkpointed: policy is one of jax\.checkpoint_policies.*'dots_saveable'"):
         methods.Checkpointed(policy="dots_saveable")
 
 

@@ -324,5 +324,5 @@ def test_without_a_gpu():
 def test_blocks_are_powers_of_two():
     with pytest.raises(ValueError, match="fused: block_b is a power of two, got 12"):
         Fused(block_b=12)
-    with pytest.raises(ValueError, match="fused: num_warps is a power of two, got 2.5"):
+    with pytest.raises(ValueError, match=r"fused: num_warps is a power of two, got 2\.5"):
         Fused(num_warps=2.5)

@@ -230,5 +230,5 @@ def test_what_it_does_not_take(step, carry, message):
     ids=str,
 )  # fmt: skip
 def test_wrong_settings(wrong):
-    with pytest.raises(ValueError, match=f"newton: .*{list(wrong.values())[0]!r}"):
+    with pytest.raises(ValueError, match=f"newton: .*{next(iter(wrong.values()))!r}"):
         Newton(**wrong)

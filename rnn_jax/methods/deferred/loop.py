@@ -13,11 +13,11 @@ from jax.extend import core
 
 from rnn_jax.methods.deferred.equations import apply, evaluate, product
 from rnn_jax.methods.deferred.layout import by_columns, is_turned, multiply, sum_by_product, turn, turn_products
-from rnn_jax.methods.deferred.placement import AHEAD, BULKY, LOOP, Plan, Sum, is_float, size, variables, weight_of
+from rnn_jax.methods.deferred.placement import AHEAD, LOOP, Plan, Sum, is_float, variables, weight_of
 from rnn_jax.tracing import effects_of, flatten, live
 
-# What is dear to compute and cheap to store: the backward pass reads these values, where arithmetic is all it does. Not
-# those BULKY times larger than the carry (the scores of all keys in attention): storing them takes longer.
+# What is dear to compute and cheap to store: the backward pass reads these values, where arithmetic is all it does and
+# they are not spread out.
 TRANSCENDENTAL = ("tanh", "logistic", "exp", "exp2", "expm1", "erf", "sqrt", "rsqrt", "cbrt", "pow", "log", "log1p")
 ARITHMETIC = ("add", "add_any", "sub", "mul", "div", "neg", "square", "integer_pow", "one_minus_square")
 # Steps in an iteration of the loop. On an H100 4 took 0.52 to 0.78 of the time of 1; 8 took 0.85 to 1.02 of the time of
@@ -140,7 +140,7 @@ def trace_backward(plan: Plan) -> Backward:
     remade = [
         v for item in plan.loop if not isinstance(item, Sum) and not item.effects for v in item.outvars
         if v in plan.loop_out
-        or (item.primitive.name in TRANSCENDENTAL and is_float(v) and size(v) <= BULKY * size(*carry_in))
+        or (item.primitive.name in TRANSCENDENTAL and is_float(v) and v not in plan.spread)
     ]  # fmt: skip
 
     def step(once_values, ahead_values, carry, kept, dcarry, sums_so_far, dy):

@@ -22,6 +22,7 @@ ELEMENTWISE = ("add", "sub", "mul", "div", "max", "min", "pow", "atan2", "rem", 
 # A value computed for all t at once is kept in the loop when its stack is over BUDGET bytes and it is BULKY times
 # larger than the carry and x of one step together: a matrix made from x, a softmax over a vocabulary.
 BUDGET, BULKY = 2**30, 8
+SPREAD = 4  # see `spread_out`
 
 
 class Sum(NamedTuple):
@@ -42,6 +43,7 @@ class Plan(NamedTuple):
     loop: list[Any]  # equations and Sums, in order
     presums: list[tuple[core.Var, list[Any]]]  # outside terms of a Sum -> their sum
     widened: list[tuple[core.Var, core.Var]]  # (full shape, small): once operands broadcast before the loop
+    spread: set[core.Var]  # loop values that are not worth storing
     loop_once: list[core.Var]  # what the loop reads of each place
     loop_ahead: list[core.Var]
     loop_out: list[core.Var]  # loop values that leave it stacked: outputs, and inputs of `after`
@@ -151,9 +153,9 @@ def make_plan(body: Body, length: int) -> Plan:
     once, ahead, loop, after = by_place
     widened: list[tuple[core.Var, core.Var]] = []
     loop = [widen(e, where, widened) for e in loop]
+    spread = spread_out(loop, where)
     if jax.device_count() == 1:  # else a gradient that is summed in the loop would be an all-reduce in each step
-        carry = size(*jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry])
-        loop = [e for eqn in loop for e in summed_in_turn(eqn, where, carry)]
+        loop = [e for eqn in loop for e in summed_in_turn(eqn, where, spread)]
     presums: list[tuple[core.Var, list[Any]]] = []
     loop = group(loop, after, jaxpr, where, presums)
 
@@ -171,7 +173,7 @@ def make_plan(body: Body, length: int) -> Plan:
         if where[v] == LOOP
     ]
     return Plan(
-        body, where, once, ahead, after, loop, presums, widened,
+        body, where, once, ahead, after, loop, presums, widened, spread,
         reads_of(ONCE), reads_of(AHEAD), list(dict.fromkeys(made_in_loop)), notes,
     )  # fmt: skip
 
@@ -236,11 +238,29 @@ def widen(eqn, where, widened):
     return eqn.replace(invars=invars)
 
 
-def summed_in_turn(eqn, where, carry: int) -> list[Any]:
-    """A product with a once weight whose operand is bulky (the scores of all keys in attention, tanh(...) @ v) reads the
-    weight as a loop value, so that its gradient is summed step by step: no stack of such operands."""
+def spread_out(loop, where) -> set[Any]:
+    """Loop values SPREAD times larger than the products, carry and x that they are made of without another product: in
+    additive attention tanh(W_q q + W_k k_j), for all keys. Cheaper made again than stored for all t."""
+    made_of: dict[Any, set[Any]] = {}
+    found: set[Any] = set()
+    for eqn in loop:
+        read = [v for v in variables(eqn.invars) if where[v] > ONCE]
+        sources = {s for v in read for s in made_of.get(v, {v})}
+        for v in eqn.outvars:
+            if eqn.primitive.name in BILINEAR or eqn.effects:
+                made_of[v] = {v}
+                continue
+            made_of[v] = sources
+            if size(v) > SPREAD * size(*sources):
+                found.add(v)
+    return found
+
+
+def summed_in_turn(eqn, where, spread) -> list[Any]:
+    """A product of a spread-out value with a smaller weight, tanh(...) @ v, reads the weight as a loop value: its
+    gradient is then summed step by step, and there is no stack of such operands."""
     w = weight_of(eqn, where)
-    if w is None or size(eqn.invars[1 - w]) <= BULKY * carry:
+    if w is None or eqn.invars[1 - w] not in spread or size(eqn.invars[1 - w]) <= BULKY * size(eqn.invars[w]):
         return [eqn]
     weight, read = eqn.invars[w], core.Var(eqn.invars[w].aval)
     where[read] = LOOP
