@@ -24,6 +24,18 @@ def test_explain_names_what_is_hoisted_and_deferred():
     assert lines[4].startswith("method      auto picks")
 
 
+def test_explain_of_a_call_with_masks():
+    cell = cells.lstm()
+    plain = rnn_jax.explain(cell.step, *problem(cell)).splitlines()
+    masks = {"lengths": np.array([4, 1]), "resets": np.eye(4, 2, dtype=bool)}
+    masked = rnn_jax.explain(cell.step, *problem(cell), **masks).splitlines()
+    others = lambda line: int(line.split(" other equation")[0].split()[-1])
+    assert others(masked[2]) > others(plain[2]), "reset and freeze are in the loop"
+    assert masked[3] == plain[3]
+    with pytest.raises(ValueError, match=r"lengths must be int \[b\], got the shape \[4, 2\]"):
+        rnn_jax.explain(cell.step, *problem(cell), lengths=masks["resets"])
+
+
 def test_explain_a_weight_made_from_others():
     def step(p, h, x):
         h = jnp.tanh(h @ (p["a"] - p["a"].T) + x)

@@ -98,8 +98,9 @@ def turn_products(jaxpr: core.Jaxpr, weights):
 
 
 def sum_by_product(jaxpr: core.Jaxpr):
-    """The jaxpr with sums over a leading axis, [s b d] -> [b d], as products with ones: on a CPU XLA takes 10 to 30
-    times as long for the sum where the result is large."""
+    """The jaxpr with sums over a leading axis, [s b d] -> [b d], as products with ones: on a CPU XLA takes 1.2 to 34
+    times as long for the sum where the result is large (3.19 ms, not 0.21, from 49 x 64 x 384; 182, not 5.3, from
+    256 x 64 x 2048; 2026-11-28, jax 0.10.2, an Intel)."""
     if jax.default_backend() != "cpu":
         return jaxpr
     eqns = []
