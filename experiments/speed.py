@@ -13,6 +13,9 @@ under "reference", and seeds_over_in_turn/vanilla/<shape>, over that of as many 
 For config.tasks, a training step of `experiments.toy` with its batch made inside: data_over_step/<cell>/<task>, over
 the time of the step on a batch made before; task_seeds_over_in_turn/<cell>/<task>, config.seeds of them in one program
 over as many in turn.
+For config.attention_shapes, the gradient of a GRU that reads s keys under additive attention at each of t steps:
+attention_ms/<b>x<t>x<s>x<d> and attention_bytes/... under "auto", attention_reference_over_ours/... and
+attention_reference_bytes/... under `lax.scan`.
 """
 
 from typing import Any
@@ -23,7 +26,7 @@ import numpy as np
 
 from configs.toy import default as toy_default
 from experiments import toy
-from rnn_jax import METHODS, benchmarks, cells, plots, scan, tasks, train
+from rnn_jax import METHODS, attention, benchmarks, cells, plots, scan, tasks, train
 from rnn_jax.benchmarks import Absent, Problem
 from rnn_jax.benchmarks.timing import layer_flops, ratio
 from rnn_jax.tasks import scoring
@@ -45,6 +48,15 @@ def main(config: Any, workdir):
         out |= {f"seeds_over_{k.replace(' ', '_')}/vanilla/{shape}": round(v, 3) for k, v in over.items()}
         shown = f"{over['one']:.1f} x one under reference, {over['in turn']:.2f} x {config.seeds} in turn"
         print(f"{config.seeds} networks of vanilla {shape} in one vmapped program: {shown}", flush=True)
+    for shape in split(config.attention_shapes):
+        figures = measure_attention(parse(shape, "attention_shapes"), config)
+        out |= {f"attention_{key}/{shape}": value for key, value in figures.items()}
+        print(
+            f"a GRU under additive attention, {shape}: {figures['ms']:.1f} ms, reference "
+            f"{figures['reference_over_ours']:.2f} x ours; {figures['bytes'] / 2**20:.1f} MiB, reference "
+            f"{figures['reference_bytes'] / 2**20:.1f}",
+            flush=True,
+        )
     for task in split(config.tasks):
         for name in names:
             times = measure_task(task, name, config)
@@ -177,6 +189,32 @@ def measure_seeds(cell, shape, config):
     return measured(calls, config)
 
 
+def measure_attention(shape, config):
+    """Figures of the gradient of a GRU that reads keys [s b d] under additive attention, with respect to all params."""
+    b, t, s, d = shape
+    cell, keys = cells.gru(), jax.random.split(jax.random.key(config.seed), 5)
+    params = {"cell": cell.init(keys[0], 2 * d, d), "attention": attention.init("additive", keys[1], d, d, d)}
+    params["keys"], xs = jax.random.normal(keys[2], (s, b, d)), jax.random.normal(keys[3], (t, b, d))
+    weight = jax.random.normal(keys[4], (t, b, d))
+
+    def step(params, h, x):
+        context, _ = attention.additive(h, params["keys"], **params["attention"])
+        return cell.step(params["cell"], h, jnp.concatenate([x, context], axis=-1))
+
+    def program(method):
+        loss = lambda params: jnp.sum(weight * scan(step, params, cell.carry(b, d), xs, method=method)[1])
+        return jax.jit(jax.grad(loss)).lower(params).compile()
+
+    programs = {"ours": program("auto"), "reference": program("reference")}
+    times = measured({name: lambda f=f: f(params) for name, f in programs.items()}, config)
+    used = {name: f.memory_analysis().temp_size_in_bytes for name, f in programs.items()}
+    return {
+        "ms": round(1e3 * float(np.median(times["ours"])), 4),
+        "reference_over_ours": round(ratio(times, "reference", "ours"), 4),
+        "bytes": used["ours"], "reference_bytes": used["reference"],
+    }  # fmt: skip
+
+
 def measure_task(name, cell, config):
     """Seconds of each repeat of a training step on a given batch, on one made inside, and of config.seeds of them."""
     one = toy_default.get_config()
@@ -245,16 +283,20 @@ def parse(shape, key="shapes"):
         if min(b, t, n, d) < 1:
             raise ValueError
     except ValueError:
-        raise ValueError(f"config.{key}: {shape!r}; want b x t x n x d, each at least 1, such as 20x200x6x50") from None
+        letter = "s" if key == "attention_shapes" else "n"
+        raise ValueError(
+            f"config.{key}: {shape!r}; want b x t x {letter} x d, each at least 1, such as 20x200x6x50"
+        ) from None
     return b, t, n, d
 
 
 def check(config):
-    for key in ("shapes", "seed_shapes"):
+    others = ("seed_shapes", "attention_shapes")
+    for key in ("shapes", *others):
         for shape in split(config[key]):
             parse(shape, key)
     for key in ("shapes", "cells", "contenders", "passes", "dtypes"):
-        if not split(config[key]) and not (key == "shapes" and split(config.seed_shapes)):
+        if not split(config[key]) and not (key == "shapes" and any(split(config[other]) for other in others)):
             raise ValueError(f"config.{key} is empty; want at least one")
     for key, known in (
         ("cells", cells.known()), ("only", split(config.cells)), ("passes", ("fwd", "fwdbwd")),

@@ -104,6 +104,7 @@ def get_config() -> Any:
     config.passes, config.dtypes = "fwd,fwdbwd", "float32"
     config.seeds = 20  # networks trained together, at seed_shapes
     config.seed_shapes = ""
+    config.attention_shapes = ""  # b x t x s x d: a GRU that reads s keys under additive attention at each step
     config.tasks = ""  # tasks of rnn_jax/tasks: what does it cost to make their batches inside the step?
     config.task_steps, config.task_batch, config.task_width = 100, 20, 50
     config.repeats = 20  # of each method at each shape, in turn

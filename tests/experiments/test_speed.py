@@ -17,6 +17,7 @@ TINY = {"repeats": 1, "seeds": 2, "task_steps": 10, "task_batch": 2, "task_width
 
 def test_what_is_reported(tmp_path, capsys):
     argv = ("--config.only=vanilla", "--config.shapes=2x3x4x5", "--config.seed_shapes=2x3x4x5")
+    argv += ("--config.attention_shapes=2x3x4x5",)
     argv += ("--config.contenders=ours,reference,flax_nnx,flax_linen_optimized,associative",)
     code, out, err = call(speed, tmp_path, capsys, *argv, "--config.tasks=adding,parity", **TINY)
     assert code == 0, err
@@ -26,7 +27,8 @@ def test_what_is_reported(tmp_path, capsys):
         "flax_ms/vanilla/2x3x4x5/fwd/float32", "flax_over_ours/vanilla/2x3x4x5/fwdbwd/float32",
         "ours_bytes/vanilla/2x3x4x5/fwdbwd/float32", "peak_gflops", "share_of_peak/vanilla/2x3x4x5",
         "seeds_over_one/vanilla/2x3x4x5", "seeds_over_in_turn/vanilla/2x3x4x5", "data_over_step/vanilla/adding",
-        "task_seeds_over_in_turn/vanilla/parity",
+        "task_seeds_over_in_turn/vanilla/parity", "attention_ms/2x3x4x5", "attention_bytes/2x3x4x5",
+        "attention_reference_over_ours/2x3x4x5", "attention_reference_bytes/2x3x4x5",
     ):  # fmt: skip
         assert found[key] > 0, key
     assert set(found["absent"]) == {"flax_linen_optimized vanilla", "associative vanilla"}
@@ -71,6 +73,7 @@ def test_flops_are_counted():
         ("--config.tasks=ading", "no task 'ading'"),
         ("--config.shapes=2x3", "want b x t x n x d"),
         ("--config.seed_shapes=0x3x4x5", "config.seed_shapes: '0x3x4x5'; want b x t x n x d, each at least 1"),
+        ("--config.attention_shapes=2x3x4", "config.attention_shapes: '2x3x4'; want b x t x s x d"),
         ("--config.contenders=", "config.contenders is empty; want at least one"),
         ("--config.cells=lstn", "config.cells: 'lstn'; want some of"),
         ("--config.only=irnn", "config.only: 'irnn'; want some of lstm, gru, vanilla"),
