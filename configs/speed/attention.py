@@ -3,7 +3,7 @@
     python -m experiments.speed --config=configs/speed/attention.py              half a minute
 
 Measured 2026-11-28, jax 0.10.2, 2 CPU cores of an Intel (AVX-512, AMX) otherwise idle, float32, medians of 20; in
-brackets the engine of the day before, in a process of its own a minute later:
+brackets before the changes below, in a process of its own a minute later:
 
     b x t x s x d      "auto", ms       reference over it    memory, MiB      of reference
     64x15x49x384       128.8 (253.1)    3.33 (1.90)          42.4 (110.0)     176.3

@@ -15,6 +15,7 @@ from rnn_jax.tracing import inner_jaxprs, trace
 S, B, D, T = 24, 3, 5, 6
 LENGTHS = {"lengths": np.array([6, 0, 3])}
 RESETS = {"resets": np.random.default_rng(0).random((T, B)) < 0.3, "reverse": True}
+ON_CPU = pytest.mark.skipif(jax.default_backend() != "cpu", reason="a CPU's choice")
 
 
 def reads(kind):
@@ -80,6 +81,7 @@ def test_derivatives_of_second_order_and_under_vmap():
     agree(jax.vmap(first("deferred"))(many), jax.vmap(first("reference"))(many), 1e-11)
 
 
+@ON_CPU
 @pytest.mark.usefixtures("x64")
 def test_what_is_spread_out(monkeypatch):
     plan = plan_of("additive")
@@ -92,6 +94,7 @@ def test_what_is_spread_out(monkeypatch):
     assert (D,) in deferred(plan_of("additive")), "summed in turn over two devices is an all-reduce in each step"
 
 
+@ON_CPU
 def test_memory_without_the_scores_of_all_keys():
     params, h, xs = jax.tree.map(lambda a: a.astype(jnp.float32), problem("additive", s=200, b=8, d=32, t=100))
 
@@ -112,7 +115,7 @@ def sums(jaxpr):
             yield from sums(inner)
 
 
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="a CPU's choice")
+@ON_CPU
 def test_sums_over_keys_are_products(monkeypatch):
     params, h, xs = jax.tree.map(lambda a: a.astype(jnp.float32), problem("additive", b=64, d=64))
     step = STEPS["additive"]
@@ -124,7 +127,6 @@ def test_sums_over_keys_are_products(monkeypatch):
     found = gradient(params)
     assert (64, 64) not in list(sums(jax.make_jaxpr(gradient)(params).jaxpr))
     monkeypatch.setattr(layout, "LONG", 10**9)
-    jax.clear_caches()
     plain = lambda p: jnp.sum(jnp.square(scan(lambda *a: step(*a), p, h, xs, method="deferred")[1][0]))
     assert (64, 64) in list(sums(jax.make_jaxpr(jax.grad(plain))(params).jaxpr))
     agree(found, jax.grad(plain)(params), 1e-5)

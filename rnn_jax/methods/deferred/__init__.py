@@ -13,7 +13,7 @@ z = x_t + h @ W + b, is a `Sum`. Its value z is what the forward pass stores; th
 recomputes the element-wise rest of the step, and hands out dz. After the loop dW = sum_t h_{t-1}^T dz_t is ONE product
 over t and b per weight, and the gradient of everything added before the loop is dz itself. Plain autodiff of `lax.scan`
 adds to dW in every step (and in a data-parallel program all-reduces it in every step). What is many times larger than
-what it is made of, such as the scores of all keys in attention, is never stored for all steps (see `spread_out`).
+what it is made of, such as the scores of all keys in attention, is not stored for all steps on a CPU (`spread_out`).
 
 A product with a concatenation, concat([x, h]) @ W, is taken apart first, so that x's share runs ahead. The products
 that stay in the loop are taken in the layout that is fastest (see `layout`).

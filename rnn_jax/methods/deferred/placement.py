@@ -153,7 +153,7 @@ def make_plan(body: Body, length: int) -> Plan:
     once, ahead, loop, after = by_place
     widened: list[tuple[core.Var, core.Var]] = []
     loop = [widen(e, where, widened) for e in loop]
-    spread = spread_out(loop, where)
+    spread = spread_out(loop, where) if jax.default_backend() == "cpu" else set()  # not measured elsewhere yet
     if jax.device_count() == 1:  # else a gradient that is summed in the loop would be an all-reduce in each step
         loop = [e for eqn in loop for e in summed_in_turn(eqn, where, spread)]
     presums: list[tuple[core.Var, list[Any]]] = []
