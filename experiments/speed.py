@@ -207,7 +207,8 @@ def measure_attention(shape, config):
 
     programs = {"ours": program("auto"), "reference": program("reference")}
     times = measured({name: lambda f=f: f(params) for name, f in programs.items()}, config)
-    used = {name: f.memory_analysis().temp_size_in_bytes for name, f in programs.items()}
+    memory = {name: f.memory_analysis() for name, f in programs.items()}
+    used = {name: m.temp_size_in_bytes if m else 0 for name, m in memory.items()}
     return {
         "ms": round(1e3 * float(np.median(times["ours"])), 4),
         "reference_over_ours": round(ratio(times, "reference", "ours"), 4),
