@@ -15,7 +15,7 @@ the time of the step on a batch made before; task_seeds_over_in_turn/<cell>/<tas
 over as many in turn.
 For config.attention_shapes, the gradient of a GRU that reads s keys under additive attention at each of t steps:
 attention_ms/<b>x<t>x<s>x<d> and attention_bytes/... under "auto", attention_reference_over_ours/... and
-attention_reference_bytes/... under `lax.scan`.
+attention_reference_bytes/... under `lax.scan`, and so on as above.
 """
 
 from typing import Any
@@ -190,30 +190,24 @@ def measure_seeds(cell, shape, config):
 
 
 def measure_attention(shape, config):
-    """Figures of the gradient of a GRU that reads keys [s b d] under additive attention, with respect to all params."""
+    """Figures of the gradient of a GRU that reads keys [s b d] under additive attention, with respect to all it has."""
     b, t, s, d = shape
-    cell, keys = cells.gru(), jax.random.split(jax.random.key(config.seed), 5)
+    cell, keys = cells.gru(), jax.random.split(jax.random.key(config.seed), 3)
     params = {"cell": cell.init(keys[0], 2 * d, d), "attention": attention.init("additive", keys[1], d, d, d)}
-    params["keys"], xs = jax.random.normal(keys[2], (s, b, d)), jax.random.normal(keys[3], (t, b, d))
-    weight = jax.random.normal(keys[4], (t, b, d))
+    params["keys"] = jax.random.normal(keys[2], (s, b, d))
 
     def step(params, h, x):
         context, _ = attention.additive(h, params["keys"], **params["attention"])
         return cell.step(params["cell"], h, jnp.concatenate([x, context], axis=-1))
 
     def program(method):
-        loss = lambda params: jnp.sum(weight * scan(step, params, cell.carry(b, d), xs, method=method)[1])
-        return jax.jit(jax.grad(loss)).lower(params).compile()
+        apply = lambda params, xs: scan(step, params, cell.carry(b, d), xs, method=method)[1]
+        return benchmarks.compiled(apply, params, Problem("gru", (b, t, d, d), seed=config.seed, passes=("fwdbwd",)))
 
     programs = {"ours": program("auto"), "reference": program("reference")}
-    times = measured({name: lambda f=f: f(params) for name, f in programs.items()}, config)
-    memory = {name: f.memory_analysis() for name, f in programs.items()}
-    used = {name: m.temp_size_in_bytes if m else 0 for name, m in memory.items()}
-    return {
-        "ms": round(1e3 * float(np.median(times["ours"])), 4),
-        "reference_over_ours": round(ratio(times, "reference", "ours"), 4),
-        "bytes": used["ours"], "reference_bytes": used["reference"],
-    }  # fmt: skip
+    calls = {name: each.fwdbwd for name, each in programs.items()}
+    figures = describe(benchmarks.alternate(calls, config.repeats, config.seconds_per_shape), programs, "fwdbwd")
+    return {key.removeprefix("ours_"): value for key, value in figures.items()}
 
 
 def measure_task(name, cell, config):

@@ -6,9 +6,11 @@ Measured 2026-11-28, jax 0.10.2, 2 CPU cores of an Intel (AVX-512, AMX) otherwis
 brackets before the changes below, in a process of its own a minute later:
 
     b x t x s x d      "auto", ms       reference over it    memory, MiB      of reference
-    64x15x49x384       128.8 (253.1)    3.33 (1.90)          42.4 (110.0)     176.3
-    64x15x100x256      124.6 (208.3)    3.00 (2.07)          41.0 (131.3)     225.9
-    80x20x20x256        78.4 (158.5)    2.32 (1.35)          30.2 (70.8)       89.3
+    64x15x49x384       142.0 (266.5)    3.18 (1.88)          42.6 (110.3)     176.3
+    64x15x100x256      141.2 (206.6)    2.97 (2.16)          40.8 (131.1)     225.9
+    80x20x20x256       101.4 (146.7)    2.21 (1.32)          30.9 (71.6)       89.3
+
+An hour before, without the gradient of x, it took 128.8 (253.1), 124.6 (208.3) and 78.4 ms (158.5).
 
 What changed: tanh(W_q q + W_k k_j), for all keys, is made again by the backward pass in place of being stored, and the
 gradient of v is summed in the loop (rnn_jax/methods/deferred/placement.py, spread_out); sums over keys are products

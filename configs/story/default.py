@@ -55,5 +55,5 @@ def get_config() -> Any:
             "batch": 50,  # stories written at once
         }
     )
-    config.samples = 5  # stories that are printed, and in the page
+    config.samples = 5  # stories that are printed
     return config

@@ -51,6 +51,6 @@ def get_config() -> Any:
             "beside": "",  # of mode=compare: workdirs of other runs
         }
     )  # fmt: skip
-    config.step_of_lengths = 4  # of BLEU by length: words of a sentence, from one bar to the next
-    config.samples = 5  # sentences of the test part that are printed, with their attention
+    config.step_of_lengths = 4  # of BLEU by length: tokens of a source, from one point to the next
+    config.samples = 5  # sentences of the test part that are printed; the first four with a picture of attention
     return config
