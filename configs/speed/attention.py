@@ -10,7 +10,7 @@ brackets before the changes below, in a process of its own a minute later:
     64x15x100x256      141.2 (206.6)    2.97 (2.16)          40.8 (131.1)     225.9
     80x20x20x256       101.4 (146.7)    2.21 (1.32)          30.9 (71.6)       89.3
 
-An hour before, without the gradient of x, it took 128.8 (253.1), 124.6 (208.3) and 78.4 ms (158.5).
+Forty minutes before, without the gradient of x, it took 128.8 (253.1), 124.6 (208.3) and 78.4 ms (158.5).
 
 What changed: tanh(W_q q + W_k k_j), for all keys, is made again by the backward pass in place of being stored, and the
 gradient of v is summed in the loop (rnn_jax/methods/deferred/placement.py, spread_out); sums over keys are products
