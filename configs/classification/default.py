@@ -27,11 +27,11 @@ def get_config() -> Any:
     config.seed = 0
     config.seeds = 1  # networks that learn together, and vote
 
-    config.model = "rnn"  # or mlp: a window of words, without memory
+    config.model = "rnn"  # or mlp: without memory
     config.cell = "lstm"  # of rnn: a name in rnn_jax.cells
     config.bidirectional = True  # of rnn: reads from both ends
     config.layers = 1
-    config.reach = (0, 0)  # of mlp: words before and after
+    config.reach = (0, 0)  # words before and after each, that are read with it
     config.width = 32  # units of each layer, in each direction
     config.pool = "attention"  # attention, last, mean, max (rnn_jax/models/pooling.py)
     # widths of the embedded features of a word, 0: none. prefix<n>, suffix<n>: its first and last n letters; shape:

@@ -1,7 +1,8 @@
 """Sentences read word by word: a tag for each word, or a label for each sentence.
 
     e_t = [E_1(w_t1), ..., E_k(w_tk)]        the embedded features of word t, side by side
-    h   = layers(e)                          recurrent, in one direction or both; or a window of words without memory
+    v_t = [e_{t-p}, ..., e_{t+q}]            those of p words before it and q after it too
+    h   = layers(v)                          recurrent, in one direction or both; or tanh(W v_t + b), without memory
     tags:   p(y_t | w) = softmax(W h_t + b)
     label:  p(y | w)   = softmax(W pool(h) + b)         rnn_jax.models.pooling
 
@@ -23,31 +24,34 @@ from rnn_jax.models.language import cross_entropy
 from rnn_jax.nn import Bidirectional, Recurrent
 
 
-class Window(nnx.Module):
-    """h_t = tanh(W [x_{t-p}, ..., x_{t+q}] + b), called as a recurrent layer is: what can be had without a memory.
+def around(xs, resets, reach: tuple[int, int]):
+    """v_t = [x_{t-p}, ..., x_{t+q}], [t b n] -> [t b (p + 1 + q) n], for reach = (p, q). Beyond the ends of a sentence,
+    whose first words `resets` bool [t b] marks, stand zeros."""
+    number, t = jnp.cumsum(resets, axis=0), xs.shape[0]
+    widen = lambda a: jnp.pad(a, (reach, *[(0, 0)] * (a.ndim - 1)), constant_values=0)
+    wide, numbers = widen(xs), widen(number)  # sentences are numbered from 1
+    near = [jnp.where((numbers[i : i + t] == number)[..., None], wide[i : i + t], 0) for i in range(sum(reach) + 1)]
+    return jnp.concatenate(near, axis=-1)
 
-    reach: (p, q), how many words before and after. Beyond the ends of a sentence, which `resets` marks, stand zeros.
-    """
 
-    def __init__(self, n: int, d: int, *, reach: tuple[int, int], rngs: nnx.Rngs):
-        self.reach = reach
-        self.hidden = nnx.Linear((sum(reach) + 1) * n, d, rngs=rngs)
+class Memoryless(nnx.Module):
+    """h_t = tanh(W x_t + b), called as a recurrent layer is: what can be had without a memory."""
+
+    def __init__(self, n: int, d: int, *, rngs: nnx.Rngs):
+        self.hidden = nnx.Linear(n, d, rngs=rngs)
 
     def __call__(self, xs, *, resets):
-        number, t = jnp.cumsum(resets, axis=0), xs.shape[0]
-        widen = lambda a: jnp.pad(a, (self.reach, *[(0, 0)] * (a.ndim - 1)), constant_values=0)
-        wide, numbers = widen(xs), widen(number)  # sentences are numbered from 1
-        shifts = range(sum(self.reach) + 1)
-        near = [jnp.where((numbers[i : i + t] == number)[..., None], wide[i : i + t], 0) for i in shifts]
-        return None, jnp.tanh(self.hidden(jnp.concatenate(near, axis=-1)))
+        return None, jnp.tanh(self.hidden(xs))
 
 
 class Encoder(nnx.Module):
     """tokens int [t b k], segments int [t b] -> h [t b wide].
 
     sizes         (vocabulary, width of its embedding) of each of the k features
+    reach         (p, q), how many words before and after each are read with it (Mesnil et al., 2013, of recurrent
+                  networks; Collobert & Weston, 2008, of those without memory)
     cell          of `layers` layers of d units; bidirectional: d in each direction, each reading both of those below.
-                  None: a window of `reach` words before and after, without memory
+                  None: layers without memory
     dropout       of what each layer reads, and of h
     word_dropout  the share of words whose first feature training reads as `unknown`: so the embedding of unknown words
                   is learnt, and less leans on single words
@@ -56,19 +60,19 @@ class Encoder(nnx.Module):
     """
 
     def __init__(
-        self, sizes, cell: Cell | None, d: int, *, layers=1, bidirectional=True, reach=(2, 2), dropout=0.0,
+        self, sizes, cell: Cell | None, d: int, *, layers=1, bidirectional=True, reach=(0, 0), dropout=0.0,
         word_dropout=0.0, unknown=1, rngs: nnx.Rngs,
     ):  # fmt: skip
         self.embeddings = nnx.data([nnx.Embed(v, width, rngs=rngs) for v, width in sizes])
         self.dropout, self.word_dropout, self.unknown = dropout, word_dropout, unknown
         both = cell is not None and bidirectional
         self.forward, self.wide = d, 2 * d if both else d
-        n = sum(width for _, width in sizes)
+        self.reach = tuple(reach)
+        widths = [(sum(reach) + 1) * sum(width for _, width in sizes)] + [self.wide] * (layers - 1)
         if cell is None:
-            built: list[Any] = [Window(n, d, reach=reach, rngs=rngs)]
+            built: list[Any] = [Memoryless(n, d, rngs=rngs) for n in widths]
         else:
             made = lambda n, reverse=False: Recurrent(cell, n, d, reverse=reverse, rngs=rngs)
-            widths = [n] + [self.wide] * (layers - 1)
             built = [Bidirectional(made(n), made(n, True)) if both else made(n) for n in widths]
         self.layers = nnx.data(built)
 
@@ -78,8 +82,10 @@ class Encoder(nnx.Module):
             lost = jax.random.bernoulli(k_words, self.word_dropout, segments.shape)
             tokens = tokens.at[..., 0].set(jnp.where(lost, self.unknown, tokens[..., 0]))
         h = jnp.concatenate([embed(tokens[..., i]) for i, embed in enumerate(self.embeddings)], axis=-1)
-        for layer, each in zip(self.layers, keys[:-1], strict=True):
-            _, h = layer(drop(each, h, self.dropout), resets=begins(segments))
+        resets = begins(segments)
+        for i, layer in enumerate(self.layers):
+            h = drop(keys[i], h, self.dropout)
+            _, h = layer(h if i else around(h, resets, self.reach), resets=resets)
         return drop(keys[-1], h, self.dropout)
 
 

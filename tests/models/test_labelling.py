@@ -10,7 +10,7 @@ from scan_problems import agree
 from rnn_jax import cells
 from rnn_jax.data import packing
 from rnn_jax.models import pooling
-from rnn_jax.models.labelling import Classifier, Encoder, Tagger, drop, loss
+from rnn_jax.models.labelling import Classifier, Encoder, Tagger, around, drop, loss
 from rnn_jax.models.language import cross_entropy
 from rnn_jax.nn import functional
 
@@ -22,7 +22,8 @@ ALONE = [[0], [1], [2], [3]]
 ENCODERS = {
     "lstm": dict(cell=cells.lstm()),
     "tanh": dict(cell=cells.vanilla(), bidirectional=False, layers=2),
-    "mlp": dict(cell=None, reach=(1, 1)),
+    "window": dict(cell=cells.vanilla(), reach=(1, 2)),
+    "mlp": dict(cell=None, reach=(1, 1), layers=2),
 }
 call = nnx.jit(lambda model, *args: model(*args), static_argnums=3)  # one compilation, not one for each operation
 
@@ -97,6 +98,13 @@ def test_what_a_tag_sees():
     np.testing.assert_array_equal(seen(build("mlp", reach=(2, 2))), np.abs(before) <= 2)
     np.testing.assert_array_equal(seen(build("mlp", reach=(2, 0))), (before >= 0) & (before <= 2))
     np.testing.assert_array_equal(seen(build("mlp", reach=(0, 0))), np.eye(7, dtype=bool))
+    np.testing.assert_array_equal(seen(build("window", bidirectional=False)), before >= -2)  # reach of a memory
+
+
+def test_words_around_are_those_of_the_same_sentence():
+    xs, resets = jnp.arange(1.0, 6)[:, None, None], jnp.asarray([True, False, False, True, False])[:, None]
+    want = [[0, 1, 2, 3], [1, 2, 3, 0], [2, 3, 0, 0], [0, 4, 5, 0], [4, 5, 0, 0]]
+    np.testing.assert_array_equal(around(xs, resets, (1, 2))[:, 0], want)
 
 
 def test_pooling_is_what_its_docstring_says():
