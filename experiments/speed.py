@@ -306,4 +306,4 @@ def check(config):
 
 
 if __name__ == "__main__":
-    train.cli.run(main, study="speed", check=check)
+    train.cli.run(main, study="speed", check=check, keep_memory=False)  # libraries as they are used elsewhere

@@ -20,7 +20,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_dict, config_flags
 
-from rnn_jax.train import loop, optim, workdir
+from rnn_jax.train import loop, memory, optim, workdir
 from rnn_jax.train.errors import UserError
 from rnn_jax.train.log import write_atomically
 from rnn_jax.train.meanings import meanings
@@ -28,13 +28,17 @@ from rnn_jax.train.meanings import meanings
 COLUMN = 40  # where --help says what a key means
 
 
-def run(main, *, study, default="default", check=None, argv=None):
+def run(main, *, study, default="default", check=None, argv=None, keep_memory=True):
     """Runs `main(config, workdir)` as the command line asks, writes results.json, and exits (SystemExit).
 
     default: the config without --config, configs/<study>/<default>.py. check: config -> None, raising UserError or
-    ValueError with a sentence; it runs before anything is written. Exit codes: 0 done; 2 a wrong call or bad input;
-    3 a loss that is not finite; 75 interrupted after saving. An exception with an `exit_code` ends as one line.
+    ValueError with a sentence; it runs before anything is written. argv: None: this process's, which then is the
+    study's own and, with keep_memory, keeps what it has freed (rnn_jax/train/memory.py). Exit codes: 0 done; 2 a wrong
+    call or bad input; 3 a loss that is not finite; 75 interrupted after saving. An exception with an `exit_code` ends
+    as one line.
     """
+    if argv is None and keep_memory:
+        memory.keep()
     code, text = 0, ""
     try:
         _run(main, study, default, check or (lambda config: None), sys.argv[1:] if argv is None else argv)
