@@ -37,7 +37,6 @@ from rnn_jax.models import vision
 from rnn_jax.models.captioner import Captioner, unbalanced
 from rnn_jax.models.language import cross_entropy
 from rnn_jax.nn import functional
-from rnn_jax.train.workdir import flatten
 
 SQUEEZENET = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
@@ -293,25 +292,16 @@ def judge(config, workdir):
 
 
 def check(config):
-    choices = {
-        "mode": ("train", "caption", "judge"), "cell": cells.known(), "unit": ("step", "epoch"),
-        "seen": captions.SEEN, "decode.part": captions.PARTS, "encoder.name": vision.NAMES,
-    }  # fmt: skip
-    values = flatten(config.to_dict())
-    for key, known in choices.items():
-        if values[key] not in known:
-            raise ValueError(f"config.{key}={values[key]}: want one of {', '.join(known)}")
-    least = dict.fromkeys(("width", "embed", "layers", "samples", "data.batch", "data.shapes"), 1)
-    least |= dict.fromkeys((f"decode.{key}" for key in ("beams", "best", "batch", "longest")), 1)
-    least |= dict.fromkeys(
-        ("deep", "baseline_steps", "balance", "data.pixels", "decode.temperature", "decode.top_k"), 0
-    )
-    for key, at_least in least.items():
-        if not values[key] >= at_least:
-            raise ValueError(f"config.{key}={values[key]}: want at least {at_least}")
-    for key in ("dropout", "dropout_out", "dropout_seen", "smoothing"):
-        if not 0 <= values[key] < 1:
-            raise ValueError(f"config.{key}={values[key]}: want a share from 0 to below 1")
+    counts = "width embed layers samples data.batch data.shapes decode.beams decode.best decode.batch decode.longest"
+    train.require(
+        config,
+        one_of={
+            "mode": ("train", "caption", "judge"), "cell": cells.known(), "seen": captions.SEEN,
+            "decode.part": captions.PARTS, "encoder.name": vision.NAMES,
+        },
+        at_least={1: counts, 0: "deep baseline_steps balance data.pixels decode.temperature decode.top_k"},
+        shares="dropout dropout_out dropout_seen smoothing",
+    )  # fmt: skip
     if not 0 < config.decode.top_p <= 1:
         raise ValueError(f"config.decode.top_p={config.decode.top_p}: want a probability above 0, 1 at most")
     if not np.isfinite(config.decode.length_power):

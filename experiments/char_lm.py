@@ -125,13 +125,11 @@ def write(config, workdir) -> str:
 
 
 def check(config):
-    choices = {"mode": ("train", "sample"), "model": MODELS, "cell": cells.known(), "unit": ("step", "epoch")}
-    for key, known in choices.items():
-        if config[key] not in known:
-            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    for key, least in {"steps": 1, "layers": 1, "width": 1, "embed": 0, "context": 1}.items():
-        if config[key] < least:
-            raise ValueError(f"config.{key}={config[key]}: want at least {least}")
+    train.require(
+        config,
+        one_of={"mode": ("train", "sample"), "model": MODELS, "cell": cells.known()},
+        at_least={1: "steps layers width context", 0: "embed"},
+    )
     if not config.sample.prompt or config.sample.length < 1 or config.sample.temperature < 0:
         raise ValueError("config.sample: want a prompt of at least one character, length >= 1, temperature >= 0")
     if config.mode == "train":

@@ -123,11 +123,7 @@ def classify(config, workdir):
 
 def check(config):
     labelling.check(config, {"mode": ("train", "classify"), "pool": pooling.KINDS})
-    for key, value in {"samples": config.samples, "data.longest": config.data.longest}.items():
-        if value < 0:
-            raise ValueError(f"config.{key}={value}: want at least 0")
-    if config.data.most < 1:
-        raise ValueError(f"config.data.most={config.data.most}: want at least 1")
+    train.require(config, at_least={1: "data.most", 0: "samples data.longest"})
     if config.mode == "train":
         labelling.check_row(config, [s.words for s in labelled.load(config.data).train])
 

@@ -332,13 +332,12 @@ def gates(config, source, rebuild, grid, setting, folder):
 
 
 def check(config):
-    for key, known in {"input": SOURCES, "cell": cells.known(), "function": (*functions.FUNCTIONS, "mixed")}.items():
-        if config[key] not in known:
-            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    sizes = ("seeds", "context", "forecast", "fresh", "layers", "width", "sequences", "updates_equal")
-    for key in (*sizes, "steps", "eval_every"):
-        if config[key] < 1:
-            raise ValueError(f"config.{key}={config[key]}: want at least 1")
+    counts = "seeds context forecast fresh layers width sequences updates_equal steps eval_every"
+    train.require(
+        config,
+        one_of={"input": SOURCES, "cell": cells.known(), "function": (*functions.FUNCTIONS, "mixed")},
+        at_least={1: counts},
+    )
     for key, least in {"rates": 1e-12, "batches": 1, "noises": 0, "epochs": 0}.items():
         if not config[key] or min(config[key]) < least or len(set(config[key])) < len(config[key]):
             raise ValueError(f"config.{key}={tuple(config[key])}: want values of at least {least:g}, each once")

@@ -206,9 +206,7 @@ def check(config):
     for key in ("rate", "threshold", "solved"):
         if not 0 < config[key] < np.inf:
             raise ValueError(f"config.{key}={config[key]}: want a finite number above 0")
-    for key in ("unroll", "steps"):
-        if config[key] < 1:
-            raise ValueError(f"config.{key}={config[key]}: want at least 1")
+    train.require(config, at_least={1: "unroll steps"})
     if len(config.start) != 2 or not inside(config, np.array(config.start)):
         raise ValueError(f"config.start={config.start}: want (w, b) inside the window")
 

@@ -148,12 +148,8 @@ def table(*heads):
 
 
 def check(config):
-    for key, known in {"cells": tuple(CELLS), "numeric_masks": MASKS}.items():
-        if not config[key] or not set(config[key]) <= set(known):
-            raise ValueError(f"config.{key}={config[key]}: want some of {', '.join(known)}")
-    for key, least in {"t": 1, "b": 2, "n": 1, "d": 1}.items():  # b: lengths go from 0 to t
-        if config[key] < least:
-            raise ValueError(f"config.{key}={config[key]}: want at least {least}")
+    some_of = {"cells": CELLS, "numeric_masks": MASKS}
+    train.require(config, some_of=some_of, at_least={1: "t n d", 2: "b"})  # b: lengths go from 0 to t
     if not config.eps > 0:
         raise ValueError(f"config.eps={config.eps}: want a step above 0, such as 1e-5")
 

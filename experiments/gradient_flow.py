@@ -244,18 +244,15 @@ PARTS = {f.__name__: f for f in (linear, partials, initial, training, clipping, 
 
 
 def check(config):
-    for key, known in {"parts": PARTS, "cells": CELLS, "train_cells": CELLS}.items():
-        if not config[key] or not set(config[key]) <= set(known):
-            raise ValueError(f"config.{key}={config[key]}: want some of {', '.join(known)}")
+    train.require(
+        config,
+        some_of={"parts": PARTS, "cells": CELLS, "train_cells": CELLS},
+        at_least={1: "seeds batch lag task.length task.lag", 2: "width task.symbols", 0: "probe_every"},
+    )
     if "linear" in config.parts and config.lag < 200:
         raise ValueError(f"config.lag={config.lag}: the slope is taken between lags 100 and 200, want at least 200")
-    for key, least in {"seeds": 1, "width": 2, "batch": 1, "lag": 1, "probe_every": 0}.items():
-        if config[key] < least:
-            raise ValueError(f"config.{key}={config[key]}: want at least {least}")
     if min(config.scales) <= 0:
         raise ValueError(f"config.scales={config.scales}: want spectral radii above 0")
-    if config.task.symbols < 2 or config.task.length < 1 or config.task.lag < 1:
-        raise ValueError(f"config.task={dict(config.task)}: want at least 2 symbols, length 1 and lag 1")
 
 
 if __name__ == "__main__":

@@ -97,20 +97,13 @@ def unlike(config, meta, lines, features) -> list[str]:
 
 def check(config, choices):
     """ValueError unless the keys that both studies have make sense; choices: key -> the values it may have."""
-    choices |= {"model": MODELS, "cell": cells.known(), "unit": ("step", "epoch")}
-    for key, known in choices.items():
-        if config[key] not in known:
-            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    for key in ("seeds", "steps", "layers", "width", "least"):
-        if config[key] < 1:
-            raise ValueError(f"config.{key}={config[key]}: want at least 1")
+    train.require(
+        config,
+        one_of=choices | {"model": MODELS, "cell": cells.known()},
+        at_least={1: "seeds steps layers width least data.row data.batch"},
+        shares="dropout word_dropout smoothing",
+    )
     if len(config.reach) != 2 or min(config.reach) < 0:
         raise ValueError(f"config.reach={config.reach}: want (words before, words after), at least 0 each")
-    for key in ("dropout", "word_dropout", "smoothing"):
-        if not 0 <= config[key] < 1:
-            raise ValueError(f"config.{key}={config[key]}: want a share from 0 to below 1")
-    for key in ("row", "batch"):
-        if config.data[key] < 1:
-            raise ValueError(f"config.data.{key}={config.data[key]}: want at least 1")
     if config.features.word < 1 or min(config.features.values()) < 0:
         raise ValueError("config.features: want widths of at least 0, and at least 1 of the word")

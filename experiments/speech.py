@@ -189,17 +189,12 @@ def heard(path: Path, features):
 
 
 def check(config):
-    choices = {"mode": ("train", "transcribe"), "cell": cells.known(), "unit": ("step", "epoch")}
-    for key, known in choices.items():
-        if config[key] not in known:
-            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    f = config.features
-    sections = {"data": ("batch", "shapes"), "decode": ("beams", "batch"), "features": ("bands", "stack", "rate")}
-    counts = {key: config[key] for key in ("width", "layers", "steps")}
-    counts |= {f"{section}.{key}": config[section][key] for section, keys in sections.items() for key in keys}
-    for key, value in counts.items():
-        if value < 1:
-            raise ValueError(f"config.{key}={value}: want at least 1")
+    f, counts = config.features, "width layers steps data.batch data.shapes decode.beams decode.batch"
+    train.require(
+        config,
+        one_of={"mode": ("train", "transcribe"), "cell": cells.known()},
+        at_least={1: f"{counts} features.bands features.stack features.rate"},
+    )
     if not f.window >= f.hop > 0 or audio.sizes(f.rate, f.window, f.hop)[1] < 1:
         raise ValueError(f"config.features: window={f.window}, hop={f.hop}; want window >= hop >= 1 / rate")
     if recordings.steps(int(recordings.LEAST * f.rate), f) < 2:

@@ -285,26 +285,17 @@ def tell(config, workdir):
 def check(config):
     # A code begins a state that is vectors: that of heads_lstm is matrices too.
     known_cells = [name for name in cells.known() if name != "heads_lstm"]
-    choices = {"mode": ("train", "tell"), "cell": known_cells, "unit": ("step", "epoch")}
-    for key, known in choices.items():
-        if config[key] not in known:
-            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    counts = {key: config[key] for key in ("width", "embed", "pictures", "best", "samples", "caption_steps")}
-    counts |= {f"data.{key}": config.data[key] for key in ("batch", "shapes", "longest", "least")}
-    counts |= {f"decode.{key}": config.decode[key] for key in ("beams", "batch", "longest")}
-    for key, value in counts.items():
-        if value < 1:
-            raise ValueError(f"config.{key}={value}: want at least 1")
+    counts = "width embed pictures best samples caption_steps data.batch data.shapes data.longest data.least"
+    train.require(
+        config,
+        one_of={"mode": ("train", "tell"), "cell": known_cells},
+        at_least={1: f"{counts} decode.beams decode.batch decode.longest", 0: "noise also"},
+        shares="lost dropout_out",
+    )
     if len(config.caption_sizes) != 3 or min(config.caption_sizes) < 1:
         raise ValueError(f"config.caption_sizes={config.caption_sizes}: want three counts, each at least 1")
     if not config.data.text and config.data.size < 10:
         raise ValueError(f"config.data.size={config.data.size}: want at least 10, for a tenth as many are held out")
-    for key in ("noise", "also"):
-        if not (math.isfinite(config[key]) and config[key] >= 0):
-            raise ValueError(f"config.{key}={config[key]}: want at least 0")
-    for key in ("lost", "dropout_out"):
-        if not 0 <= config[key] < 1:
-            raise ValueError(f"config.{key}={config[key]}: want a share below 1")
     if not math.isfinite(config.decode.length_power):
         raise ValueError(f"config.decode.length_power={config.decode.length_power}: want a finite number")
     if config.init_from:

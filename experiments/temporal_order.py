@@ -134,17 +134,16 @@ def trusted(grads, params):
 
 
 def check(config):
-    if unknown := [m for m in config.methods if m not in METHODS]:
-        raise ValueError(f"config.methods: {unknown[0]!r}; want some of {', '.join(METHODS)}")
-    if config.init not in INITS:
-        raise ValueError(f"config.init={config.init}: want one of {', '.join(INITS)}")
+    train.require(
+        config,
+        one_of={"init": INITS},
+        some_of={"methods": METHODS},
+        at_least={1: "seeds width batch steps eval_every"},
+    )
     if not config.lengths or min(config.lengths) < 10:
         raise ValueError(
             f"config.lengths={config.lengths}: want lengths of at least 10, whose tenths place the symbols"
         )
-    for key in ("seeds", "width", "batch", "steps", "eval_every"):
-        if config[key] < 1:
-            raise ValueError(f"config.{key}={config[key]}: want at least 1")
     if config.fresh < 1000 or config.fresh % 1000:
         raise ValueError(f"config.fresh={config.fresh}: want a multiple of 1000")
 

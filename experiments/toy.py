@@ -192,15 +192,14 @@ def draw(config, task, rows, path):
 
 
 def check(config):
-    for key, known in {
-        "cell": cells.known(), "loss": scoring.LOSSES, "output": ("linear", "sigmoid"), "method": METHODS,
-        "measure": MEASURES,
-    }.items():  # fmt: skip
-        if config[key] not in known:
-            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    for key, least in {"seeds": 1, "width": 1, "layers": 1, "batch": 1, "tested": 1, "tolerance": 0}.items():
-        if config[key] < least:
-            raise ValueError(f"config.{key}={config[key]}: want at least {least}")
+    train.require(
+        config,
+        one_of={
+            "cell": cells.known(), "loss": scoring.LOSSES, "output": ("linear", "sigmoid"), "method": METHODS,
+            "measure": MEASURES,
+        },
+        at_least={1: "seeds width layers batch tested", 0: "tolerance"},
+    )  # fmt: skip
     task = tasks.make(config.task, **config.sizes)
     for sizes in other_sizes(config).values():
         tasks.make(config.task, **sizes)

@@ -262,21 +262,13 @@ def translate(config, workdir):
 
 
 def check(config):
-    choices = {"mode": ("train", "translate", "compare"), "cell": cells.known(), "unit": ("step", "epoch")}
-    for key, known in choices.items():
-        if config[key] not in known:
-            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    inside = lambda section, *keys: {f"{section}.{key}": config[section][key] for key in keys}
-    counts = {key: config[key] for key in ("width", "embed", "layers", "steps", "step_of_lengths")}
-    counts |= inside("data", "row", "batch") | inside("decode", "beams", "batch", "shapes")
-    others = {key: config[key] for key in ("deep", "samples")} | inside("decode", "length_power", "coverage_weight")
-    for least, values in enumerate((others, counts)):
-        for key, value in values.items():
-            if not value >= least:
-                raise ValueError(f"config.{key}={value}: want at least {least}")
-    for key in ("dropout", "dropout_out", "smoothing"):
-        if not 0 <= config[key] < 1:
-            raise ValueError(f"config.{key}={config[key]}: want a share from 0 to below 1")
+    counts = "width embed layers steps step_of_lengths data.row data.batch decode.beams decode.batch decode.shapes"
+    train.require(
+        config,
+        one_of={"mode": ("train", "translate", "compare"), "cell": cells.known()},
+        at_least={1: counts, 0: "deep samples decode.length_power decode.coverage_weight"},
+        shares="dropout dropout_out smoothing",
+    )
     train.forcing(config.forcing)
     some = range(len(words.SPECIAL) + 1)  # a vocabulary, as far as the model's shapes go
     jax.eval_shape(make(config, some, some).init, jax.random.key(0))

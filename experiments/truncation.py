@@ -255,14 +255,12 @@ def draw(config, measured, path):
 
 
 def check(config):
-    if config.cell not in cells.known():
-        raise ValueError(f"config.cell={config.cell}: want one of {', '.join(cells.known())}")
-    if not config.kinds or not set(config.kinds) <= set(KINDS):
-        raise ValueError(f"config.kinds={config.kinds}: want some of {', '.join(KINDS)}")
-    least = dict.fromkeys(("seeds", "width", "batch", "fresh", "steps", "trials", "length", "lag", "k1", "repeats"), 1)
-    for key, low in (least | {"symbols": 2}).items():
-        if config[key] < low:
-            raise ValueError(f"config.{key}={config[key]}: want at least {low}")
+    train.require(
+        config,
+        one_of={"cell": cells.known()},
+        some_of={"kinds": KINDS},
+        at_least={1: "seeds width batch fresh steps trials length lag k1 repeats", 2: "symbols"},
+    )
     t, _ = steps_of(config)
     if not config.k or min(config.k) < 1:
         raise ValueError(f"config.k={config.k}: want numbers of steps of at least 1")

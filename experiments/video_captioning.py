@@ -152,19 +152,13 @@ def caption(config, workdir):
 
 
 def check(config):
-    choices = {"mode": ("train", "caption"), "cell": cells.known(), "unit": ("step", "epoch")}
-    for key, known in choices.items():
-        if config[key] not in known:
-            raise ValueError(f"config.{key}={config[key]}: want one of {', '.join(known)}")
-    counts = {"width": config.width, "embed": config.embed, "samples": config.samples}
-    counts |= {f"data.{key}": config.data[key] for key in ("batch", "shapes", "pixels")}
-    counts |= {f"decode.{key}": config.decode[key] for key in ("beams", "batch", "longest")}
-    for key, value in counts.items():
-        if value < 1:
-            raise ValueError(f"config.{key}={value}: want at least 1")
-    for key in ("dropout", "dropout_out"):
-        if not 0 <= config[key] < 1:
-            raise ValueError(f"config.{key}={config[key]}: want a share from 0 to below 1")
+    counts = "width embed samples data.batch data.shapes data.pixels decode.beams decode.batch decode.longest"
+    train.require(
+        config,
+        one_of={"mode": ("train", "caption"), "cell": cells.known()},
+        at_least={1: counts},
+        shares="dropout dropout_out",
+    )
     widths = config.encoder.widths
     if not widths or min(widths) < 1:
         raise ValueError(f"config.encoder.widths={widths}: want a number of channels, at least 1, for each layer")

@@ -27,6 +27,7 @@ import optax
 from rnn_jax.train import devices, optim
 from rnn_jax.train.checkpoints import Checkpoints, load_params
 from rnn_jax.train.errors import Interrupted, NotFinite, UserError
+from rnn_jax.train.keys import require
 from rnn_jax.train.log import Log, mean_of
 from rnn_jax.train.stream import generate
 
@@ -55,13 +56,16 @@ def check(config):
     missing = [k for k in MEANINGS if k not in config]
     if missing:
         raise UserError(f"the config has no {', '.join(missing)}, which training reads: add it to the config file")
-    for key, least in {"steps": 0, "log_every": 1, "eval_every": 0, "save_every": 0, "keep": 1}.items():
-        if config[key] < least:
-            raise UserError(f"config.{key}={config[key]}: want at least {least}")
-    if config.get("seed", 0) < 0:
-        raise UserError(f"config.seed={config.seed}: want at least 0")
-    if config.parallel not in ("auto", "pmap"):
-        raise UserError(f"config.parallel={config.parallel}: want auto or pmap")
+    units = {"unit": ("step", "epoch")} if "unit" in config else {}  # of those that a study turns into steps
+    seed = "seed" if "seed" in config else ""
+    try:
+        require(
+            config,
+            one_of=units | {"parallel": ("auto", "pmap")},
+            at_least={0: f"steps eval_every save_every {seed}", 1: "log_every keep"},
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from None
     if config.init_from and not (Path(config.init_from) / "checkpoints").is_dir():
         raise UserError(f"config.init_from={config.init_from}: no run there (a folder that holds checkpoints/)")
     optim.build(config)

@@ -81,7 +81,7 @@ def test_every_optimizer_of_the_config_is_complete():
         ("--config.cells=('rnn',)", "want some of tanh, orthogonal tanh"),
         ("--config.lag=100", "between lags 100 and 200"),
         ("--config.scales=(0.0,)", "spectral radii above 0"),
-        ("--config.task.symbols=1", "at least 2 symbols"),
+        ("--config.task.symbols=1", "config.task.symbols=1: want at least 2"),
         ("--config.init_from=nowhere", "no run there"),
     ],
 )

@@ -148,7 +148,7 @@ def test_a_story_of_a_run_that_is_not_finished(trained, tmp_path, capsys):
     ("changed", "message"),
     [
         ({"cell": "heads_lstm"}, "config.cell=heads_lstm: want one of "),
-        ({"dropout_out": 1.0}, "config.dropout_out=1.0: want a share below 1"),
+        ({"dropout_out": 1.0}, "config.dropout_out=1.0: want a share from 0 to below 1"),
         ({"decode.length_power": "nan"}, "config.decode.length_power=nan: want a finite number"),
         ({"data.least": 0}, "config.data.least=0: want at least 1"),
         ({"data.size": 9}, "config.data.size=9: want at least 10"),
@@ -156,7 +156,7 @@ def test_a_story_of_a_run_that_is_not_finished(trained, tmp_path, capsys):
         ({"caption_sizes": "(40,8,0)"}, "config.caption_sizes=(40, 8, 0): want three counts, each at least 1"),
         ({"best": 4}, "config.best=4: want at most 3, the beams of the captions"),
         ({"cell": "elman"}, "config.cell=elman: want one of "),
-        ({"lost": 1.0}, "config.lost=1.0: want a share below 1"),
+        ({"lost": 1.0}, "config.lost=1.0: want a share from 0 to below 1"),
         ({"also": -1.0}, "config.also=-1.0: want at least 0"),
         ({"captions": "nowhere"}, "config.captions=nowhere: no finished run of experiments.captioning is there"),
         ({"data.text": "none.txt"}, "config.data.text: none.txt does not exist"),

@@ -65,7 +65,7 @@ def test_the_initialisations():
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--config.methods=('sgd', 'adam')", "'adam'; want some of sgd, c, cr"),
+        ("--config.methods=('sgd', 'adam')", "'adam'): want some of sgd, c, cr"),
         ("--config.init=orthogonal", "want one of sigmoid, basic_tanh, smart_tanh"),
         ("--config.lengths=(9,)", "at least 10"),
         ("--config.fresh=1500", "a multiple of 1000"),

@@ -186,7 +186,7 @@ def test_workdir_contract(at, capsys):
         (["--config.limit=x"], "want int; the default is None"),
         (["--config.sizes=x"], "want a tuple of int"),
         (["--config.width=0"], "config.width=0: want at least 1"),
-        (["--config.parallel=gpu"], "want auto or pmap"),
+        (["--config.parallel=gpu"], "want one of auto, pmap"),
         (["--config.init_from=nowhere"], "no run there"),
         (["--confg=x"], "unknown flag --confg; nearest: --config"),
         (["word"], "unexpected argument 'word'"),
