@@ -1,5 +1,6 @@
 """Shared by all tests: the CPU, what is compiled once, double precision where a test asks for it, the data folder."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ import jax
 import pytest
 
 COMPILED = "JAX_COMPILATION_CACHE_DIR"
+gc.set_threshold(50_000, 50, 100)  # tracing makes many objects: looking through them for cycles took 6 % of the time
 
 
 def pytest_addoption(parser):
