@@ -18,9 +18,9 @@ test 2016, sacrebleu nrefs:1|case:mixed|eff:no|tok:none|smooth:exp|version:2.6.0
     Luong              34.8 (33.7)    51.7    6.4                2,460      16 min
     English to German  32.6 (30.8)    55.1    5.6                1,760      23 min
 
-One seed each. Attention on the 27th, before each line had a limit of its own and attention its faster loop: 34.7 (33.3),
-51.5, 6.5 in 13 min. Before W_o began by its fan-in alone (2026-11-25 and 26) attention had 32.3 (30.4), its twin 13.1 (12.5),
-the end at each step 19.5 (18.9). With embeddings N(0, 1) besides, attention got 31.4 (29.7).
+One seed each. Attention on the 27th, before each line had a limit of its own and attention its faster loop: 34.7
+(33.3), 51.5, 6.5 in 13 min. Before W_o began by its fan-in alone (2026-11-25 and 26) attention had 32.3 (30.4), its
+twin 13.1 (12.5), the end at each step 19.5 (18.9). With embeddings N(0, 1) besides, attention got 31.4 (29.7).
 Luong before: after 50 updates the largest weight was 0.99 on average (entropy 0.02), validation loss 3.97 after 250
 updates. Scaling alone did not mend that (0.3, but 4.13); with the new W_o and W_c, embeddings N(0, 1) and deep=0 it was
 3.09 scaled and 3.52 not, after an epoch; which part does how much was not measured. Now 3.06 after the first epoch.
