@@ -28,7 +28,10 @@ Without effect, after 4 epochs of show_attend_tell at 128 pixels, 2026-11-28 (va
 through relu(W f + b) of 256 units 3.031, their square root 3.028; Luong's attention with input feeding is behind, 3.132
 (greedy BLEU-4 on the test part 15.8, 15.9, 16.0, 15.9). After 3 epochs (3.055): the features at 13 x 13 positions, by
 SqueezeNet's last pooling without its stride and dilated convolutions after it, 3.055; those of fire5, pooled, beside
-them, 3.079.
+them, 3.079. Self-critical training of the finished model (Rennie et al., 2017; CIDEr-D of 5 samples of each of 40
+photographs, less the mean of the others, Adam at 1e-4, no dropout): the samples' reward rises from 0.16 to 0.39 in 150
+updates, on the validation part BLEU-1 goes from 57.1 to 60.5, BLEU-4 from 17.4 to 17.3 (17.7 after 75), CIDEr-D from
+0.390 to 0.385. Other rates, and dropout, were not tried.
 """
 
 from configs.captioning import show_attend_tell

@@ -80,6 +80,11 @@ way for every machine. Sixteen products of 32 columns each took 0.86. One device
 there 1.04 to 1.25 times as many steps a second of the trainings of char_lm, toy and translation, beside slower
 evaluations.
 
+The allocator is the default one for all. With freed memory kept (MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
+MALLOC_TOP_PAD_=268435456 before the command, near to what the studies do: rnn_jax/train/memory.py) torch gains more: at
+64x256x256x512 on the Intel (2026-11-28) our LSTM took 1083 and torch 0.66 of it, without 1100 and 0.86; with huge pages
+besides (GLIBC_TUNABLES=glibc.malloc.hugetlb=1) 942 and 0.73.
+
 Found on the way: a contender that always comes after torch pays for its threads, which spin on after it has returned,
 up to 1.6 times (the order is random now); a process on both cores stops XLA's loops from using the second one, so
 nothing else may run; over two devices "reference" and flax all-reduce their weight gradients in every step and take 2
