@@ -49,7 +49,8 @@ at 50x50x128x128.
 bfloat16, on the AMD, the gradient, ours in ms, torch and flax over it; "auto" computes in float32 there
 (rnn_jax/methods/widened.py), and torch with the processor's products of bfloat16: LSTM at 20x200x6x50, 32x100x64x128
 and 50x50x128x128 5.0, 19.6, 12.8; 1.70, 0.47, 0.50; 8.5, 2.8, 2.3. GRU 4.6, 9.8, 8.7; 7.6, 2.4, 1.6; 6.1, 4.1, 3.0.
-tanh 1.8, 3.3, 3.0; 10, 3.6, 2.2; 6.0, 4.9, 3.3. (1x4096x64x128 was not timed.)
+tanh 1.8, 3.3, 3.0; 10, 3.6, 2.2; 6.0, 4.9, 3.3. At 1x4096x64x128 on the Intel (2026-11-28, 5 repeats, flax_nnx): LSTM
+71.9 ms, 2.6 and 141; GRU 45.2, 30 and 152; tanh 12.9, 47 and 179.
 
 Missed on the AMD: torch's LSTM at four of the five shapes with a target of 1 (20x200 met by 0.02, within the noise),
 and flax 1.3 for the LSTM at 50x50 and 64x256, for the GRU at 50x50 and 64x256, for tanh at 64x256; the share of the
