@@ -16,7 +16,8 @@ on either side of each (2026-11-28; 20 to 130 s each, two cores, beside other jo
     --config.cell=vanilla --config.bidirectional=False           97.76      0.04          tanh in place of the LSTM,
     --config.cell=vanilla                                        97.85      0.04          either way
 
-With each of the five seeds memory is ahead of none, and both directions of one (of tanh from left to right with four).
+Memory is ahead of none with each of the five seeds (tanh from left to right with four of them), and both directions
+are ahead of one with each.
 Without the words around, --config.reach='(0,0)' (2026-11-27):
 
     --config.model=mlp                                           94.51 % +- 0.06
