@@ -17,7 +17,8 @@ def keep() -> bool:
 
     Measured on Multi30k at width 256 (2026-11-28, two Intel cores): 0.3 million page faults in place of 15.3 in 60
     updates with their evaluations, a fourth of the kernel's time, 7 % less memory at the most; an update's gradient
-    takes 0.87 and 0.88 of the time (two runs, with and without in turn). Where programs are small, as of char_lm's default, no difference was found.
+    takes 0.87 and 0.88 of the time (two runs, with and without in turn). Where programs are small, as of char_lm's
+    default, no difference was found.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:
