@@ -5,7 +5,7 @@ one that cannot do what is asked raises a ValueError that names the remedy. Thos
 `method="newton"` is `method=rnn_jax.methods.Newton()`.
 """
 
-from rnn_jax.methods import auto, cudnn, deferred, hoisted, reference
+from rnn_jax.methods import auto, cudnn, deferred, hoisted, native, reference
 from rnn_jax.methods.associative import Associative as Associative
 from rnn_jax.methods.checkpointed import Checkpointed as Checkpointed
 from rnn_jax.methods.chunked import Chunked as Chunked
@@ -23,4 +23,5 @@ METHODS = {
     "newton": Newton(),
     "cudnn": cudnn.run,
     "fused": Fused(),
+    "native": native.run,
 }

@@ -31,12 +31,13 @@ bfloat16); "cudnn" 1.3 to 1.9 times as long as "deferred", which then ran one st
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 # (the types of jaxprs are not in JAX's annotations)
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from rnn_jax.methods import deferred, hoisted
+from rnn_jax.methods import deferred, hoisted, native
 from rnn_jax.methods.associative import Associative, is_cheap
 from rnn_jax.methods.chunked import Chunked, fitting, kept
 from rnn_jax.methods.deferred.loop import UNROLL
@@ -73,6 +74,13 @@ def pick(body: Body, length: int, platform: str | None = None) -> Choice:
 
 def on_cpu(body: Body, length: int) -> Choice:
     plan = make_plan(body, length)
+    if not (why := native.unfit(plan)):
+        return Choice("native", "native", "the whole loop is compiled for this CPU, and one product per weight gradient")
+    choice = by_xla(body, plan, length)
+    return choice._replace(why=f"{choice.why} (not native: {why})")
+
+
+def by_xla(body: Body, plan, length: int) -> Choice:
     products = [e for e in plan.ahead if e.primitive.name in BILINEAR]
     weights = sum(size(a) for e in products for a in e.invars if plan.where.get(a) == ONCE)
     fed = {s.z for s in plan.loop if isinstance(s, Sum) and any(v in plan.loop_ahead for v in s.outside)}
@@ -117,7 +125,7 @@ def run(body: Body, fixed, carry, xs, length: int, reverse: bool):
         return out[: body.n_carry], out[body.n_carry :]
     choice = pick(body, length)
     methods = {"deferred": deferred.run, "hoisted": hoisted.run, "chunked": Chunked(choice.chunk or None)}
-    methods |= {"associative": Associative(), "fused": KERNEL}
+    methods |= {"associative": Associative(), "fused": KERNEL, "native": functools.partial(native.run, strict=False)}
     with_gradient = lambda *args: methods[choice.gradient](body, *args, length, reverse)
     if choice.forward == choice.gradient:
         return with_gradient(fixed, carry, xs)

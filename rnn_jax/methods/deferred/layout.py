@@ -105,13 +105,18 @@ def sum_by_product(jaxpr: core.Jaxpr):
         return jaxpr
     eqns = []
     for eqn in jaxpr.eqns:
-        out = eqn.outvars[0].aval if eqn.outvars else None
-        if (
-            eqn.primitive.name == "reduce_sum" and eqn.params["axes"] == (0,) and out.dtype == jnp.float32
-            and out.size >= LONG and len(eqn.invars[0].aval.shape) > 2
-        ):  # fmt: skip
-            total = lambda a: jnp.tensordot(jnp.ones(len(a), a.dtype), a, 1)
-            eqns += spliced(total, eqn.invars, eqn.outvars[0])
+        if eqn.primitive.name == "reduce_sum" and eqn.params["axes"] == (0,) and by_product(eqn.invars[0].aval):
+            eqns += spliced(lambda a: sum_over_time(a, a.dtype), eqn.invars, eqn.outvars[0])
         else:
             eqns.append(eqn)
     return jaxpr.replace(eqns=eqns)
+
+
+def by_product(a) -> bool:
+    """Is the sum over the leading axis sooner had as a product?"""
+    return jax.default_backend() == "cpu" and a.dtype == jnp.float32 and a.ndim > 2 and a.size >= LONG * a.shape[0] > 0
+
+
+def sum_over_time(a, dtype):
+    """The sum over the leading axis."""
+    return jnp.tensordot(jnp.ones(len(a), a.dtype), a, 1) if by_product(a) else jnp.sum(a, 0, dtype=dtype)

@@ -12,7 +12,7 @@ from jax import lax
 from jax.extend import core
 
 from rnn_jax.methods.deferred.equations import apply, evaluate, product
-from rnn_jax.methods.deferred.layout import by_columns, is_turned, multiply, sum_by_product, turn, turn_products
+from rnn_jax.methods.deferred.layout import by_columns, is_turned, multiply, sum_by_product, sum_over_time, turn, turn_products
 from rnn_jax.methods.deferred.placement import AHEAD, LOOP, Plan, Sum, is_float, variables, weight_of
 from rnn_jax.tracing import effects_of, flatten, live
 
@@ -113,7 +113,7 @@ class Backward(NamedTuple):
     turned: list[core.Var]  # once weights that it reads transposed
 
 
-def trace_backward(plan: Plan) -> Backward:
+def trace_backward(plan: Plan, turning=True) -> Backward:
     """Traces the backward step once, as the vjp of the forward step evaluated from stored values."""
     body, where = plan.body, plan.where
     carry_in = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
@@ -180,7 +180,7 @@ def trace_backward(plan: Plan) -> Backward:
     jaxpr, consts = flatten(jax.make_jaxpr(flat)(*leaves))
     jaxpr, made = reuse(sum_by_product(jaxpr), remade)
     of_once = jax.tree.unflatten(tree, jaxpr.invars[len(consts) : len(consts) + len(leaves)])[0]
-    jaxpr, turned = turn_products(jaxpr, dict(zip(of_once, plan.loop_once, strict=True)))
+    jaxpr, turned = turn_products(jaxpr, dict(zip(of_once, plan.loop_once, strict=True)) if turning else {})
     used = {v for e in jaxpr.eqns for v in variables(e.invars)} | set(variables(jaxpr.outvars))
     invars = jax.tree.unflatten(tree, jaxpr.invars[len(consts) : len(consts) + len(leaves)])
     direct = {e.invars[1 - w] for e, w in deferred}
@@ -227,20 +227,21 @@ def in_turn(step, carry, xs, length: int, reverse: bool):
     return lax.scan(step, carry, xs, length, reverse, unroll=UNROLL.get(jax.default_backend(), 1))
 
 
-def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn):
+def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn, turning=True):
     """(once, ahead [t ...], carry) -> (carry, out [t ...]) with its own backward pass.
 
-    run  (step, carry, xs, length, reverse) -> (carry, ys): what runs the loops over time, forward and backward.
+    run      (step, carry, xs, length, reverse) -> (carry, ys): what runs the loops over time, forward and backward.
+    turning  are products taken in the layout that is fastest for XLA (see `layout`)?
     """
     body, where = plan.body, plan.where
     carry_in = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
     carry_out = body.jaxpr.outvars[: body.n_carry]
 
     products = [(e, weight_of(e, where)) for s in plan.loop if isinstance(s, Sum) for e in s.products]
-    wanted = dict.fromkeys(e.invars[w] for e, w in products if w is not None and is_turned(e, w))
+    wanted = dict.fromkeys(e.invars[w] for e, w in products if turning and w is not None and is_turned(e, w))
 
     def forward(once, ahead, carry, keep=(), keep_carry=()):
-        turned = {v: turn(once[plan.loop_once.index(v)]) for v in wanted}
+        turned = {v: turn(once[plan.loop_once.index(v)]) for v in wanted} if turning else None
         one, n = loop_step(plan, keep, turned), len(plan.loop_out)
 
         def step(carry, x):
@@ -249,7 +250,7 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn):
 
         return run(step, carry, ahead, length, reverse)
 
-    backward = functools.cache(lambda: trace_backward(plan))  # only where a gradient is asked for
+    backward = functools.cache(lambda: trace_backward(plan, turning))  # only where a gradient is asked for
 
     @jax.custom_vjp
     def loop(once, ahead, carry):
@@ -305,7 +306,7 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn):
         operands |= dict(zip(plan.loop_ahead, ahead, strict=True))
         for s, d in zip(back.sums, dz, strict=True):
             for v in s.outside:
-                add(v, d if where[v] == AHEAD else jnp.sum(d, 0, dtype=total_dtype(s.z)))
+                add(v, d if where[v] == AHEAD else sum_over_time(d, total_dtype(s.z)))
             for eqn in s.products:
                 w = weight_of(eqn, where)
                 if w is not None:

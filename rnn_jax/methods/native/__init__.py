@@ -1,0 +1,79 @@
+"""method="native": the whole loop over time as machine code for this CPU, for any step function.
+
+XLA runs a loop on a CPU operation by operation: some thirty kernels and copies a step for an LSTM, its products by
+routines made for larger ones. Here the equations of the step, forward and backward, are written as one C++ loop (see
+`code`), which the machine's compiler makes into one function (see `build`): products with weights that are packed
+before the loop, in blocks that stay in registers (runtime.cc), and between them one vectorised loop over all that is
+element-wise. This is method "deferred" with `lax.scan` replaced: what can be known ahead is computed before, and each
+weight gradient is one product over t and b after it.
+
+Rows of the batch that no equation mixes are divided among XLA's threads, once for all t; networks that vmap trains side
+by side are, too. Where the step mixes its rows, the loop runs on one thread.
+
+It needs a C++ compiler ($CXX, c++, g++ or clang++): a fifth of a second for each loop, and once. float32 or float64.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from rnn_jax.methods import deferred, kernels
+from rnn_jax.methods.deferred.loop import in_turn, loop_step, make_loop
+from rnn_jax.methods.deferred.placement import Plan
+from rnn_jax.methods.native.build import compiler
+from rnn_jax.methods.native.call import call
+from rnn_jax.methods.native.code import Code, Refused
+from rnn_jax.tracing import Body, flatten
+
+
+def run(body: Body, fixed, carry, xs, length: int, reverse: bool, strict=True):
+    """The method. strict: refuse a loop for which there is no code; else XLA runs that one."""
+    if jax.default_backend() != "cpu":
+        raise Refused(f'needs a CPU, and JAX runs on "{jax.default_backend()}"')
+    make = functools.partial(make_loop, run=functools.partial(scan, strict=strict), turning=False)
+    return deferred.run(body, fixed, carry, xs, length, reverse, make)
+
+
+def scan(step, carry, xs, length: int, reverse: bool, strict: bool):
+    try:
+        return kernels.scan(loop, step, carry, xs, length, reverse)
+    except Refused:
+        if strict:
+            raise
+        return in_turn(step, carry, xs, length, reverse)
+
+
+def loop(jaxpr, n_consts: int, n_carry: int):
+    code = Code(jaxpr, n_consts, n_carry)
+
+    def looped(consts, carry, xs, length: int, reverse: bool):
+        out = call(code, [*consts, *carry, *xs], length, reverse)
+        return out[:n_carry], out[n_carry:]
+
+    return looped
+
+
+def unfit(plan: Plan) -> str:
+    """Why it is not what "auto" picks on a CPU for this step; empty where it is."""
+    if compiler() is None:
+        return "there is no C++ compiler"
+    if jax.device_count() > 1:
+        return "there are several devices"
+    body, one = plan.body, loop_step(plan)
+    carry = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
+    read = [*plan.loop_once, *carry, *plan.loop_ahead]
+    if any(v.aval.dtype in (jnp.float64, jnp.complex64, jnp.complex128) for v in read):
+        return "it is not in float32"
+    types = lambda vs: [v.aval for v in vs]
+    try:
+        jaxpr, consts = flatten(
+            jax.make_jaxpr(lambda once, carry, ahead: one(once, ahead, carry))(
+                types(plan.loop_once), types(carry), types(plan.loop_ahead)
+            ),
+            keep_names=False,
+        )
+        code = Code(jaxpr, len(consts) + len(plan.loop_once), body.n_carry)
+    except Refused as refused:
+        return refused.why
+    return f"XLA is faster at its {', '.join(sorted(code.slow))}" if code.slow else ""

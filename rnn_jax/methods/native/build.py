@@ -1,0 +1,75 @@
+"""From source to a function that XLA calls: compiled once on a machine, and kept in <cache>/native, <cache> being the
+environment's RNN_JAX_CACHE, or ~/.cache/rnn_jax."""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import jax
+
+HERE = Path(__file__).parent
+FLAGS = (
+    "-std=c++17 -O3 -march=native -fPIC -fopenmp-simd -fno-math-errno -fno-trapping-math -fno-exceptions -fno-rtti "
+    "-pthread -w"
+).split()
+
+
+@functools.cache
+def compiler() -> str | None:
+    """The C++ compiler: $CXX, or c++, g++ or clang++; None where there is none, or RNN_JAX_NATIVE=0 says not to."""
+    if os.environ.get("RNN_JAX_NATIVE") == "0":
+        return None
+    names = [os.environ.get("CXX"), "c++", "g++", "clang++"]
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+@functools.cache
+def machine() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() + platform.machine()
+    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+
+
+@functools.cache
+def target(source: str) -> str:
+    """The name under which XLA knows the compiled source of a loop. Raises RuntimeError where it does not compile."""
+    library = compiled(source, "-shared", runtime())
+    function = ctypes.CDLL(str(library)).call
+    jax.ffi.register_ffi_target(library.stem, jax.ffi.pycapsule(function), platform="cpu")
+    return library.stem
+
+
+@functools.cache
+def runtime() -> str:
+    """The object file that every loop is linked with."""
+    return str(compiled((HERE / "runtime.cc").read_text(), "-c", f"-I{jax.ffi.include_dir()}"))
+
+
+def compiled(source: str, *how: str) -> Path:
+    if (cxx := compiler()) is None:
+        raise RuntimeError("there is no C++ compiler: install g++ or clang++, or name one in $CXX")
+    wide = ["-mprefer-vector-width=512"] if "avx512f" in machine() else []
+    flags = [*FLAGS, *wide, f"-I{HERE}"]
+    said = [source, (HERE / "loop.h").read_text(), cxx, *flags, *how, machine(), jax.__version__]
+    name = "rnn_jax_" + hashlib.sha256("\0".join(said).encode()).hexdigest()[:24]
+    folder = Path(os.environ.get("RNN_JAX_CACHE") or "~/.cache/rnn_jax").expanduser() / "native"
+    file = folder / f"{name}{'.o' if '-c' in how else '.so'}"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as made:
+            code, out = Path(made) / "code.cc", Path(made) / "out"
+            code.write_text(source)
+            done = subprocess.run([cxx, *flags, str(code), *how, "-o", str(out)], capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(f"{cxx} does not compile the loop: {done.stderr.strip()[:2000]}")
+            out.replace(file)  # at once: another process may want it too
+    return file

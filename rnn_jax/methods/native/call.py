@@ -1,0 +1,54 @@
+"""The loop as an operation of JAX's: its source is compiled when a program with it is, and vmap adds loops to a call."""
+
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
+# (what makes a primitive is not in JAX's annotations)
+
+import functools
+
+import jax
+import numpy as np
+from jax.extend import core
+from jax.interpreters import batching, mlir
+
+from rnn_jax.methods.native.build import target
+from rnn_jax.methods.native.code import Code
+
+loop_p = core.Primitive("native_loop")  # consts, carry, xs [t ...] -> carry, ys [t ...], each [*added ...]
+loop_p.multiple_results = True
+
+
+def call(code: Code, values, length: int, reverse: bool):
+    """The loop's carry and ys, one list."""
+    return loop_p.bind(*values, code=code, length=length, reverse=reverse, added=())
+
+
+def types(*avals, code, length, reverse, added):
+    from jax.core import ShapedArray
+
+    steps = lambda i: (length,) if i >= code.n_carry else ()
+    return [ShapedArray((*added, *steps(i), *v.aval.shape), v.aval.dtype) for i, v in enumerate(code.outs)]
+
+
+def lower(ctx, *values, code, length, reverse, added):
+    rule = jax.ffi.ffi_lowering(target(code.source))
+    return rule(ctx, *values, steps=np.int64(length), reverse=np.int64(reverse))
+
+
+def batch(values, axes, *, code, length, reverse, added):
+    """A loop for each index of the new axis, which stands first; what is not mapped is there once."""
+    n = next(v.shape[axis] for v, axis in zip(values, axes, strict=True) if axis is not None)
+    lead = lambda v, axis: v[None] if axis is None else jax.numpy.moveaxis(v, axis, 0)
+    values = [lead(v, axis) for v, axis in zip(values, axes, strict=True)]
+    out = loop_p.bind(*values, code=code, length=length, reverse=reverse, added=(n, *added))
+    return out, [0] * len(out)
+
+
+@functools.lru_cache
+def evaluated(**params):
+    return jax.jit(functools.partial(loop_p.bind, **params))
+
+
+loop_p.def_impl(lambda *values, **params: evaluated(**params)(*values))
+loop_p.def_abstract_eval(types)
+mlir.register_lowering(loop_p, lower, platform="cpu")
+batching.primitive_batchers[loop_p] = batch

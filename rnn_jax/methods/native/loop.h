@@ -1,0 +1,118 @@
+// What the source of each generated loop includes: elementary functions, and what runtime.cc has for it.
+#include <stddef.h>
+#include <stdint.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+// ------------------------------------------------------------------------------------------- elementary functions
+// In float32 without branches, so that compilers make vectors of the loops around them; within 2 units in the last place.
+
+INLINE float power_of_two(int32_t n) {
+  int32_t bits = (n + 127) << 23;
+  float x;
+  __builtin_memcpy(&x, &bits, 4);
+  return x;
+}
+
+// exp(x) - 1 = 2^n (e^r - 1) + (2^n - 1), x = n ln 2 + r, |r| <= ln(2) / 2; for -87 <= x <= 88. 2^n - 1 is 0 near x = 0.
+INLINE float expm1_within(float x, float* scale) {
+  float n = __builtin_nearbyintf(x * 1.44269504f);
+  float r = x - n * 0.693359375f + n * 2.12194440e-4f;  // ln 2 in two parts, the first of which times n is exact
+  float p = 1 / 5040.f;
+  p = p * r + 1 / 720.f;
+  p = p * r + 1 / 120.f;
+  p = p * r + 1 / 24.f;
+  p = p * r + 1 / 6.f;
+  p = p * r + 0.5f;
+  *scale = power_of_two((int32_t)n);
+  return *scale * (p * r * r + r);
+}
+
+INLINE float f_exp(float x) {
+  float s, inside = x < -87.f ? -87.f : x > 88.f ? 88.f : x;
+  float y = expm1_within(inside, &s) + s;
+  return x > 88.7f ? __builtin_inff() : x < -87.3f ? 0.f : x > 88.f ? y * (1 + (x - 88.f) + (x - 88.f) * (x - 88.f) * 0.5f) : y;
+}
+INLINE float f_expm1(float x) {
+  float s, inside = x < -87.f ? -87.f : x > 88.f ? 88.f : x;
+  float y = expm1_within(inside, &s) + (s - 1);
+  return x > 88.f ? f_exp(x) : y;
+}
+INLINE float f_tanh(float x) {  // -e / (2 + e) with e = exp(-2|x|) - 1
+  float s, a = __builtin_fabsf(x), y = -2 * (a > 15.f ? 15.f : a);
+  float e = expm1_within(y, &s) + (s - 1), t = -e / (2 + e);
+  return __builtin_copysignf(x != x ? x : t, x);
+}
+INLINE float f_logistic(float x) { return 1 / (1 + f_exp(-x)); }
+
+INLINE double f_exp(double x) { return __builtin_exp(x); }
+INLINE double f_expm1(double x) { return __builtin_expm1(x); }
+INLINE double f_tanh(double x) { return __builtin_tanh(x); }
+INLINE double f_logistic(double x) { return 1 / (1 + __builtin_exp(-x)); }
+
+#define PAIR(name)                                                  \
+  INLINE float f_##name(float x) { return __builtin_##name##f(x); } \
+  INLINE double f_##name(double x) { return __builtin_##name(x); }
+PAIR(sqrt) PAIR(fabs) PAIR(floor) PAIR(ceil) PAIR(log) PAIR(log1p) PAIR(sin) PAIR(cos) PAIR(tan) PAIR(erf) PAIR(erfc)
+PAIR(exp2) PAIR(cbrt) PAIR(sinh) PAIR(cosh) PAIR(asinh) PAIR(acosh) PAIR(atanh)
+
+template <class T> INLINE T f_max(T a, T b) { return a > b || a != a ? a : b; }
+template <class T> INLINE T f_min(T a, T b) { return a < b || a != a ? a : b; }
+template <class T> INLINE T f_abs(T a) { return a < 0 ? -a : a; }
+INLINE float f_abs(float a) { return f_fabs(a); }
+INLINE double f_abs(double a) { return f_fabs(a); }
+template <class T> INLINE T f_sign(T a) { return a > 0 ? T(1) : a < 0 ? T(-1) : a; }
+template <class T> INLINE T f_power(T a, int n) {
+  T out = 1;
+  for (int i = n < 0 ? -n : n; i; i >>= 1, a *= a)
+    if (i & 1) out *= a;
+  return n < 0 ? 1 / out : out;
+}
+
+// --------------------------------------------------------------------------------------------------- of runtime.cc
+
+#if defined(__AVX512F__)
+enum { BYTES = 64, MR = 8 };
+#elif defined(__AVX__)
+enum { BYTES = 32, MR = 6 };
+#else
+enum { BYTES = 16, MR = 8 };
+#endif
+enum { ALIGNED = 64 };
+
+template <class T> constexpr long width() { return 2 * BYTES / (long)sizeof(T); }
+template <class T> constexpr long packed_size(long k, long n) { return (n + width<T>() - 1) / width<T>() * width<T>() * k; }
+
+// c [m n] = a [m k] b [k n], rows lda and ldc apart; b as `pack` lays it out.
+template <class T> void multiply(long m, long k, long n, const T* a, long lda, const T* b, T* c, long ldc);
+// The weight at (i, j) is w[i * along + places[j]].
+template <class T> void pack(long k, long n, const T* w, long along, const long* places, T* out);
+
+struct Arrays {  // of one problem
+  char **in, **out;
+};
+
+// What a thread computes in the loop: pieces of memory, of a size known before the first of them is asked for.
+struct Memory {
+  char *whole, *next;
+  explicit Memory(size_t bytes);
+  ~Memory();
+  char* take(size_t bytes) {
+    char* p = next;
+    next += (bytes + ALIGNED - 1) / ALIGNED * ALIGNED;
+    return p;
+  }
+};
+
+struct Program {  // what is generated
+  int n_in, n_out;
+  int first_x, first_y, first_rank;  // the first of all inputs and outputs with an axis of time; the first output's rank
+  const long *in_bytes, *out_bytes;  // of one step
+  long rows, packed_bytes;           // rows: 1 where they depend on each other
+  void (*prepare)(const Arrays&, char* packed);
+  void (*run)(const Arrays&, const char* packed, long steps, bool reverse, long from, long to);
+};
+
+struct XLA_FFI_Error;
+struct XLA_FFI_CallFrame;
+XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame);
