@@ -9,9 +9,10 @@ from scan_problems import CELLS, MASKS, agree, as_if_on_a_gpu, gradients, normal
 
 import rnn_jax
 from rnn_jax import cells, scan
-from rnn_jax.methods import auto, chunked
+from rnn_jax.methods import auto, chunked, native
 from rnn_jax.methods.auto import pick
 from rnn_jax.methods.deferred import loop
+from rnn_jax.methods.native import build
 from rnn_jax.tracing import inner_jaxprs, one_step, trace
 
 pytestmark = pytest.mark.usefixtures("x64", "quick_compilation")
@@ -55,7 +56,10 @@ def primitives(jaxpr, looped=False):
         (cells.min_gru(), (1, 65_536, 64, 64), "deferred", "chunked"),
     ],
 )
-def test_the_table(cell, shape, forward, gradient):
+def test_the_table(monkeypatch, cell, shape, forward, gradient):
+    if build.compiler():
+        assert picked(cell, shape)[:2] == ("native", "native")
+    monkeypatch.setattr(native, "compiler", lambda: None)
     assert picked(cell, shape)[:2] == (forward, gradient)
     assert picked(cell, shape, "tpu")[:2] == ("deferred", "deferred")
     assert "not measured on a tpu" in picked(cell, shape, "tpu").why

@@ -12,7 +12,15 @@ from jax import lax
 from jax.extend import core
 
 from rnn_jax.methods.deferred.equations import apply, evaluate, product
-from rnn_jax.methods.deferred.layout import by_columns, is_turned, multiply, sum_by_product, sum_over_time, turn, turn_products
+from rnn_jax.methods.deferred.layout import (
+    by_columns,
+    is_turned,
+    multiply,
+    sum_by_product,
+    sum_over_time,
+    turn,
+    turn_products,
+)
 from rnn_jax.methods.deferred.placement import AHEAD, LOOP, Plan, Sum, is_float, variables, weight_of
 from rnn_jax.tracing import effects_of, flatten, live
 

@@ -13,6 +13,9 @@ by side are, too. Where the step mixes its rows, the loop runs on one thread.
 It needs a C++ compiler ($CXX, c++, g++ or clang++): a fifth of a second for each loop, and once. float32 or float64.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (the types of jaxprs are not in JAX's annotations)
+
 import functools
 
 import jax
@@ -23,7 +26,8 @@ from rnn_jax.methods.deferred.loop import in_turn, loop_step, make_loop
 from rnn_jax.methods.deferred.placement import Plan
 from rnn_jax.methods.native.build import compiler
 from rnn_jax.methods.native.call import call
-from rnn_jax.methods.native.code import Code, Refused
+from rnn_jax.methods.native.code import Code
+from rnn_jax.methods.native.expressions import Refused
 from rnn_jax.tracing import Body, flatten
 
 

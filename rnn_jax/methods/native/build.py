@@ -14,10 +14,10 @@ from pathlib import Path
 import jax
 
 HERE = Path(__file__).parent
-FLAGS = (
-    "-std=c++17 -O3 -march=native -fPIC -fopenmp-simd -fno-math-errno -fno-trapping-math -fno-exceptions -fno-rtti "
-    "-pthread -w"
-).split()
+FLAGS = [
+    "-std=c++17", "-O3", "-march=native", "-fPIC", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math",
+    "-fno-exceptions", "-fno-rtti", "-pthread", "-w",
+]  # fmt: skip
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The loop as an operation of JAX's: its source is compiled when a program with it is, and vmap adds loops to a call."""
+"""The loop as an operation of JAX's: its source is compiled when a program with it is; vmap adds loops."""
 
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 # (what makes a primitive is not in JAX's annotations)
@@ -6,6 +6,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 from jax.interpreters import batching, mlir
@@ -37,7 +38,7 @@ def lower(ctx, *values, code, length, reverse, added):
 def batch(values, axes, *, code, length, reverse, added):
     """A loop for each index of the new axis, which stands first; what is not mapped is there once."""
     n = next(v.shape[axis] for v, axis in zip(values, axes, strict=True) if axis is not None)
-    lead = lambda v, axis: v[None] if axis is None else jax.numpy.moveaxis(v, axis, 0)
+    lead = lambda v, axis: v[None] if axis is None else jnp.moveaxis(v, axis, 0)
     values = [lead(v, axis) for v, axis in zip(values, axes, strict=True)]
     out = loop_p.bind(*values, code=code, length=length, reverse=reverse, added=(n, *added))
     return out, [0] * len(out)

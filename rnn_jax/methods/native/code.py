@@ -12,43 +12,18 @@ import itertools
 import math
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import variables
 from rnn_jax.methods.fused.axes import Axes, called
+from rnn_jax.methods.native.expressions import SLOW, Refused, expression, is_elementwise, kind, literal
 
-TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
-TYPES |= {f"{sign}int{n}": f"{sign}int{n}_t" for sign in ("", "u") for n in (8, 16, 32, 64)}
-BINARY = {
-    "add": "{} + {}", "add_any": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "max": "f_max({}, {})",
-    "min": "f_min({}, {})", "eq": "{} == {}", "ne": "{} != {}", "lt": "{} < {}", "le": "{} <= {}", "gt": "{} > {}",
-    "ge": "{} >= {}", "and": "{} & {}", "or": "{} | {}", "xor": "{} ^ {}",
-}  # fmt: skip
-UNARY = {
-    "neg": "-{}", "tanh": "f_tanh({})", "logistic": "f_logistic({})", "exp": "f_exp({})", "expm1": "f_expm1({})",
-    "sqrt": "f_sqrt({})", "rsqrt": "1 / f_sqrt({})", "abs": "f_abs({})", "sign": "f_sign({})",
-    "square": "{0} * {0}", "one_minus_square": "1 - {0} * {0}", "floor": "f_floor({})", "ceil": "f_ceil({})",
-    "is_finite": "__builtin_isfinite({})", "copy": "{}", "copy_p": "{}", "stop_gradient": "{}", "real": "{}",
-}  # fmt: skip
-# Of these compilers make no vectors: XLA's own are faster.
-SLOW = {f: f"f_{f}({{}})" for f in (
-    "log", "log1p", "sin", "cos", "tan", "erf", "erfc", "exp2", "cbrt", "sinh", "cosh", "asinh", "acosh", "atanh",
-)}  # fmt: skip
 VIEWS = ("slice", "broadcast_in_dim", "reshape", "squeeze", "transpose", "split", "rev")
 REDUCTIONS = {
     "reduce_sum": ("0", "{} + {}"), "reduce_max": (None, "f_max({}, {})"), "reduce_min": (None, "f_min({}, {})"),
     "reduce_and": ("1", "{} & {}"), "reduce_or": ("0", "{} | {}"), "reduce_prod": ("1", "{} * {}"),
 }  # fmt: skip
-
-
-class Refused(ValueError):
-    """What this method has no code for."""
-
-    def __init__(self, why):
-        self.why = why
-        super().__init__(f'native: {why}; use method="deferred", which takes any step')
 
 
 class Place(NamedTuple):
@@ -61,25 +36,6 @@ class Place(NamedTuple):
     def at(self, index):
         terms = [f"{i} * {s}" if s != 1 else i for i, s in zip(index, self.strides, strict=True) if s]
         return f"{self.base}[{' + '.join([*terms, *([str(self.offset)] if self.offset or not terms else [])])}]"
-
-
-def kind(v) -> str:
-    """The C++ type of a value."""
-    if (name := str(v.aval.dtype)) not in TYPES:
-        raise Refused(f"no code for values of {name}")
-    return TYPES[name]
-
-
-def literal(value, dtype) -> str:
-    if np.ndim(value):
-        raise Refused("the step holds an array of constants")
-    dtype = np.dtype(dtype)
-    if dtype.kind == "b":
-        return str(bool(value)).lower()
-    if dtype.kind != "f":
-        return f"{TYPES[dtype.name]}({int(value)})"
-    text = {"inf": "__builtin_inf()", "-inf": "-__builtin_inf()", "nan": "__builtin_nan(\"\")"}.get(repr(float(value)), repr(float(value)))
-    return f"{TYPES[dtype.name]}({text})"
 
 
 def dense(shape, first=None) -> tuple[int, ...]:
@@ -186,10 +142,11 @@ class Code:
                 self.places[v] = self.new(v)
             else:
                 self.places[v] = self.given(v, f"arrays.in[{i}]", i >= self.n_consts)
-        self.y_places = [
-            self.given(v, f"arrays.out[{i}]", True, "") if i >= self.n_carry and not isinstance(v, core.Literal) else None
+        self.y_places = {
+            i: self.given(v, f"arrays.out[{i}]", True, "")
             for i, v in enumerate(self.outs)
-        ]
+            if i >= self.n_carry and not isinstance(v, core.Literal)
+        }
 
     def place_values(self):
         """Gives a place to all values that must have one: an output's own, a part of a concatenation, or a new one."""
@@ -197,7 +154,7 @@ class Code:
         needed = {v for v in variables(self.outs)}
         for item in self.items:
             for e in item:
-                inside = self.is_elementwise(e)
+                inside = is_elementwise(e)
                 needed.update(v for v in variables(e.invars) if not inside or made_by.get(v) is not item)
         views = {v for item in self.items for e in item if e.primitive.name in VIEWS for v in e.outvars}
         for i, v in enumerate(self.outs[self.n_carry :], self.n_carry):
@@ -214,21 +171,17 @@ class Code:
                         part = whole._replace(offset=whole.offset + at * whole.strides[axis])
                         at += a.aval.shape[axis]
                         own = made_by.get(a) if not isinstance(a, core.Literal) else None
-                        if own and self.is_elementwise(own[0]) and a not in self.places:
+                        if own and is_elementwise(own[0]) and a not in self.places:
                             self.places[a] = part
 
     # ------------------------------------------------------------------------------------------------- in which order
-
-    def is_elementwise(self, e):
-        name = e.primitive.name
-        return name in BINARY or name in UNARY or name in SLOW or name in OTHERS
 
     def schedule(self) -> list[list[Any]]:
         """The equations in an order that keeps what can be one loop together: lists, of one equation or of a loop's."""
         done, left, items = set(self.ins), list(self.eqns), []
         ready = lambda e, known: all(v in known for v in variables(e.invars))
         while left:
-            first = [e for e in left if ready(e, done) and not self.is_elementwise(e)]
+            first = [e for e in left if ready(e, done) and not is_elementwise(e)]
             if first:
                 items += [[e] for e in first]
                 group = first
@@ -236,7 +189,7 @@ class Code:
                 start = next(e for e in left if ready(e, done))
                 shape, group, known = start.outvars[0].aval.shape, [], set(done)
                 for e in left:
-                    if self.is_elementwise(e) and e.outvars[0].aval.shape == shape and ready(e, known):
+                    if is_elementwise(e) and e.outvars[0].aval.shape == shape and ready(e, known):
                         group.append(e)
                         known.update(e.outvars)
                 items.append(group)
@@ -249,7 +202,7 @@ class Code:
 
     def emit(self, item):
         e, name = item[0], item[0].primitive.name
-        if self.is_elementwise(e):
+        if is_elementwise(e):
             self.loop(item)
         elif name in VIEWS:
             self.view(e)
@@ -269,7 +222,7 @@ class Code:
         out, n = ["{"], len(bounds)
         for i, bound in enumerate(bounds):
             if vector and i == n - 1:
-                out.append("_Pragma(\"omp simd\")")
+                out.append('_Pragma("omp simd")')
             out.append(f"for (long i{i} = 0; i{i} < {bound}; i{i}++) {{")
         self.lines += [*out, *body, "}" * n + "}"]
 
@@ -289,23 +242,13 @@ class Code:
         index, known, body = [f"i{i}" for i in range(v.aval.ndim)], {}, []
         for e in group:
             out = e.outvars[0]
-            text = self.elementwise(e, [self.value(a, index, known) for a in e.invars], index)
+            text = expression(e, [self.value(a, index, known) for a in e.invars], index)
+            self.slow |= {e.primitive.name} & SLOW.keys()
             known[out] = f"v{next(self.numbers)}"
             body.append(f"const {kind(out)} {known[out]} = {text};")
             if out in self.places:
                 body.append(f"{self.places[out].at(index)} = {known[out]};")
         self.nest(self.bounds(v), body)
-
-    def elementwise(self, e, args, index):
-        name, out = e.primitive.name, e.outvars[0]
-        if name in BINARY:
-            return BINARY[name].format(*args)
-        if name in UNARY:
-            return UNARY[name].format(*args)
-        if name in SLOW:
-            self.slow.add(name)
-            return SLOW[name].format(*args)
-        return OTHERS[name](self, e, args, out, index)
 
     def view(self, e):
         name, out, params = e.primitive.name, e.outvars[0], e.params
@@ -379,23 +322,23 @@ class Code:
         self.nest(self.bounds(a), [f"{part.at(index)} = {self.value(a, index)};"])
 
     def reduce(self, e):
-        a, out, axes = e.invars[0], e.outvars[0], e.params["axes"]
+        """The first value, then one after the other, the innermost loop over an axis that stays where there is one."""
+        a, axes = e.invars[0], e.params["axes"]
         first, combine = REDUCTIONS[e.primitive.name]
-        n, index = a.aval.ndim, [f"i{i}" for i in range(a.aval.ndim)]
+        n, source, place = a.aval.ndim, self.places[a], self.places[e.outvars[0]]
         kept = [i for i in range(n) if i not in axes]
-        place, source = self.places[out], self.places[a]
-        start = first or source.at([index[i] if i in kept else "0" for i in range(n)])
-        order = [*kept, *axes] if n - 1 in axes else [*kept[:-1], *axes, *kept[-1:]]
-        rename = {i: f"i{order.index(i)}" for i in range(n)}
-        if first is None:
-            at_first = [f"i{kept.index(i)}" if i in kept else "0" for i in range(n)]
-            start = source.at(at_first)
-        total = place.at([f"i{k}" for k in range(len(kept))])
-        self.nest([self.bound(a, i) for i in kept], [f"{total} = {start};"])
-        target = place.at([rename[i] for i in kept])
-        update = f"{target} = {combine.format(target, source.at([rename[i] for i in range(n)]))};"
-        self.nest([self.bound(a, i) for i in order], [update], vector=n - 1 not in axes)
-        self.slow.add("reduction") if n - 1 in axes else None
+        index = [f"i{k}" for k in range(len(kept))]
+        at_first = ["0"] * n
+        for i, name in zip(kept, index, strict=True):
+            at_first[i] = name
+        self.nest([self.bound(a, i) for i in kept], [f"{place.at(index)} = {first or source.at(at_first)};"])
+        inside = n - 1 not in axes
+        order = [*kept[:-1], *axes, *kept[-1:]] if inside else [*kept, *axes]
+        names = {i: f"i{k}" for k, i in enumerate(order)}
+        total, one = place.at([names[i] for i in kept]), source.at([names[i] for i in range(n)])
+        self.nest([self.bound(a, i) for i in order], [f"{total} = {combine.format(total, one)};"], vector=inside)
+        if not inside:
+            self.slow.add("sums over the last axis")
 
     def product(self, e):
         """A dot_general: of the rows and a weight by packed panels, any other by plain loops."""
@@ -422,60 +365,66 @@ class Code:
             at += len(f)
             operands.append(place.at([names[i] for i in range(a.aval.ndim)]))
         body = [f"{kind(out)} sum = 0;"]
-        body += [f"for (long {k} = 0; {k} < {self.bound(e.invars[0], i)}; {k}++)" for k, i in zip(inner, contract[0], strict=True)]
+        body += [
+            f"for (long {k} = 0; {k} < {self.bound(e.invars[0], i)}; {k}++)"
+            for k, i in zip(inner, contract[0], strict=True)
+        ]
         body += [f"sum += {operands[0]} * {operands[1]};", f"{self.places[out].at(index)} = sum;"]
         self.nest(sizes, body, vector=False)
 
     def by_panels(self, e, w, contract, batch, free, places) -> bool:
-        u, weight, out, place = e.invars[1 - w], e.invars[w], e.outvars[0], self.places[e.outvars[0]]
-        k_u, k_w, rows = contract[1 - w][0], contract[w][0], free[1 - w]
-        n_batch = len(batch[0])
-        if len(rows) > 1 or places[1 - w].strides[k_u] != 1 or str(out.aval.dtype) not in ("float32", "float64"):
-            return False
-        if any(self.row_axis(u) == i for i in batch[1 - w]) or self.row_axis(weight) is not None:
-            return False
-        columns = free[w]
-        first = n_batch + (len(rows) if w == 1 else 0)
-        of_columns = list(range(first, first + len(columns)))
-        of_rows = n_batch if w == 1 else n_batch + len(columns)
+        """The product with a weight, the operand at w, of one axis of rows (or none) and any axes of columns; of each
+        index of the batch axes, heads, one. False where the operands do not lie so."""
+        u, weight, place, of_u = e.invars[1 - w], e.invars[w], self.places[e.outvars[0]], places[1 - w]
+        (k_u,), rows, columns, heads = contract[1 - w], free[1 - w], free[w], len(batch[0])
+        first = heads + (len(rows) if w == 1 else 0)  # of the outcome's axes: heads, then those of the first operand
+        row = heads if w == 1 else heads + len(columns)
         shape = [weight.aval.shape[i] for i in columns]
-        if tuple(place.strides[i] for i in of_columns) != dense(shape):
+        apart = self.row_axis(u) in batch[1 - w] or self.row_axis(weight) is not None
+        gaps = of_u.strides[k_u] != 1 or place.strides[first : first + len(columns)] != dense(shape)
+        if len(rows) > 1 or apart or gaps or kind(weight) not in ("float", "double"):
             return False
-        k, n, t = weight.aval.shape[k_w], math.prod(shape), kind(out)
+        t, k, n = kind(weight), weight.aval.shape[contract[w][0]], math.prod(shape)
         m, lda, ldc = "1", 0, 0
         if rows:
-            m, lda, ldc = self.bound(u, rows[0]), places[1 - w].strides[rows[0]], place.strides[of_rows]
-        if (weight, contract[w], batch[w]) not in self.packed:
-            name, strides = f"w{next(self.numbers)}", dense(weight.aval.shape)
-            self.declared.append(f"const {t}* {name} = (const {t}*)(packed + {self.packed_size});")
-            own = [sum(i * strides[c] for i, c in zip(ids, columns, strict=True)) for ids in np.ndindex(*shape)]
-            heads = [
-                sum(i * strides[b] for i, b in zip(ids, batch[w], strict=True))
-                for ids in np.ndindex(*(weight.aval.shape[b] for b in batch[w]))
-            ]
-            source = self.ins.index(weight)
-            if len(columns) == 1:
-                self.packs.append(f"{{ long places[{n}]; for (long i = 0; i < {n}; i++) places[i] = i * {strides[columns[0]]};")
-            else:
-                self.packs.append(f"{{ static const long places[] = {{{', '.join(map(str, own))}}};")
-            for h, at in enumerate(heads):
-                self.packs.append(
-                    f"pack<{t}>({k}, {n}, (const {t}*)arrays.in[{source}] + {at}, {strides[k_w]}, places, "
-                    f"({t}*)(packed + {self.packed_size}) + {h} * packed_size<{t}>({k}, {n}));"
-                )
-            self.packs.append("}")
-            self.packed_size += f" + {len(heads)} * sizeof({t}) * packed_size<{t}>({k}, {n})"
-            self.packed[(weight, contract[w], batch[w])] = name
-        name = self.packed[(weight, contract[w], batch[w])]
-        count = itertools.product(*(range(weight.aval.shape[b]) for b in batch[w]))
-        for h, ids in enumerate(count):
-            a_at = places[1 - w].offset + sum(i * places[1 - w].strides[b] for i, b in zip(ids, batch[1 - w], strict=True))
-            c_at = place.offset + sum(i * place.strides[b] for b, i in enumerate(ids))
+            m, lda, ldc = self.bound(u, rows[0]), of_u.strides[rows[0]], place.strides[row]
+        name = self.pack(weight, contract[w][0], columns, batch[w])
+        for head, ids in enumerate(np.ndindex(*(weight.aval.shape[i] for i in batch[w]))):
+            at_u = of_u.offset + sum(i * of_u.strides[axis] for i, axis in zip(ids, batch[1 - w], strict=True))
+            at = place.offset + sum(i * place.strides[axis] for axis, i in enumerate(ids))
             self.lines.append(
-                f"multiply<{t}>({m}, {k}, {n}, {places[1 - w].base} + {a_at}, {lda}, "
-                f"{name} + {h} * packed_size<{t}>({k}, {n}), {place.base} + {c_at}, {ldc});"
+                f"multiply<{t}>({m}, {k}, {n}, {of_u.base} + {at_u}, {lda}, "
+                f"{name} + {head} * packed_size<{t}>({k}, {n}), {place.base} + {at}, {ldc});"
             )
         return True
+
+    def pack(self, weight, contract: int, columns, heads) -> str:
+        """The name of a weight as `multiply` wants it, which is so laid out before the loop."""
+        key = weight, contract, tuple(heads)
+        if key in self.packed:
+            return self.packed[key]
+        name, t, shape, strides = f"w{next(self.numbers)}", kind(weight), weight.aval.shape, dense(weight.aval.shape)
+        offsets = lambda axes: [
+            sum(i * strides[axis] for i, axis in zip(ids, axes, strict=True))
+            for ids in np.ndindex(*(shape[axis] for axis in axes))
+        ]
+        places, k = offsets(columns), shape[contract]
+        self.declared.append(f"const {t}* {name} = (const {t}*)(packed + {self.packed_size});")
+        if len(columns) == 1:
+            self.packs.append(f"{{ long places[{len(places)}];")
+            self.packs.append(f"for (long i = 0; i < {len(places)}; i++) places[i] = i * {strides[columns[0]]};")
+        else:
+            self.packs.append(f"{{ static const long places[] = {{{', '.join(map(str, places))}}};")
+        for head, at in enumerate(offsets(heads)):
+            self.packs.append(
+                f"pack<{t}>({k}, {len(places)}, (const {t}*)arrays.in[{self.ins.index(weight)}] + {at}, "
+                f"{strides[contract]}, places, "
+                f"({t}*)(packed + {self.packed_size}) + {head} * packed_size<{t}>({k}, {len(places)}));"
+            )
+        self.packs.append("}")
+        self.packed_size += f" + {len(offsets(heads))} * sizeof({t}) * packed_size<{t}>({k}, {len(places)})"
+        self.packed[key] = name
+        return name
 
     def finish_step(self):
         """Outputs that lie elsewhere, then the carry: a value that is another leaf of the carry is saved first."""
@@ -488,79 +437,48 @@ class Code:
             elif self.places[v] != self.y_places[i]:
                 self.copy(v, self.places[v], self.y_places[i])
         carry = self.ins[self.n_consts : self.n_consts + self.n_carry]
-        bases, late = {self.places[v].base for v in carry}, []
+        bases, found = {self.places[v].base for v in carry}, []
         for old, v in zip(carry, self.outs, strict=False):
             if isinstance(v, core.Literal):
-                late.append((old, v))
-            elif self.places[v] != self.places[old]:
-                if self.places[v].base in bases:
-                    saved = self.new(v)
-                    self.copy(v, self.places[v], saved)
-                    self.places[v] = saved
-                late.append((old, v))
-        for old, v in late:
-            self.nest(self.bounds(old), [f"{self.places[old].at(index(old))} = {self.value(v, index(old))};"])
+                found.append(self.value(v, ()))
+                continue
+            place = self.places[v]
+            if place.base in bases and place != self.places[old]:
+                place = self.new(v)
+                self.copy(v, self.places[v], place)
+            found.append(place.at(index(old)))
+        for old, value in zip(carry, found, strict=True):
+            if value != (to := self.places[old].at(index(old))):
+                self.nest(self.bounds(old), [f"{to} = {value};"])
+
+    def moved(self, pointer, v, inwards: bool) -> list[str]:
+        """Lines that copy a leaf of the carry from outside to its place in the loop, or from there."""
+        before, self.lines = self.lines, []
+        strides, axis = dense(v.aval.shape), self.row_axis(v)
+        skip = f" + from * {strides[axis]}" if axis is not None else ""
+        self.lines.append(f"{{ {kind(v)}* whole = ({kind(v)}*){pointer}{skip};")
+        pair = Place("whole", 0, strides), self.places[v]
+        self.copy(v, *(pair if inwards else pair[::-1]))
+        lines, self.lines = [*self.lines, "}"], before
+        return lines
 
     def whole(self) -> str:
         carry = self.ins[self.n_consts : self.n_consts + self.n_carry]
-        start, end = [], []
-        for i, v in enumerate(carry):
-            index, place = [f"i{k}" for k in range(v.aval.ndim)], self.places[v]
-            for lines, pointer, const in ((start, f"arrays.in[{self.n_consts + i}]", "const "), (end, f"arrays.out[{i}]", "")):
-                strides, axis = dense(v.aval.shape), self.row_axis(v)
-                skip = f" + from * {strides[axis]}" if axis is not None else ""
-                outside = Place("whole", 0, strides).at(index)
-                one, other = (place.at(index), outside) if lines is start else (outside, place.at(index))
-                lines += [f"{{ {const}{kind(v)}* whole = ({const}{kind(v)}*){pointer}{skip};"]
-                self.lines, kept = [], self.lines
-                self.nest(self.bounds(v), [f"{one} = {other};"])
-                lines += [*self.lines, "}"]
-                self.lines = kept
+        start = [self.moved(f"arrays.in[{self.n_consts + i}]", v, True) for i, v in enumerate(carry)]
+        end = [self.moved(f"arrays.out[{i}]", v, False) for i, v in enumerate(carry)]
         bytes_of = lambda vs: ", ".join(str(math.prod(v.aval.shape) * v.aval.dtype.itemsize) for v in vs) or "0"
+        memory = " + ".join([*self.memory, f"{len(self.memory)} * ALIGNED"])
         lines = [
             '#include "loop.h"',
             f"static const long in_bytes[] = {{{bytes_of(self.ins)}}}, out_bytes[] = {{{bytes_of(self.outs)}}};",
             "static void prepare(const Arrays& arrays, char* packed) {", *self.packs, "}",
             "static void run(const Arrays& arrays, const char* packed, long steps, bool reverse, long from, long to) {",
-            f"const long rows = to - from; Memory memory({' + '.join([*self.memory, str(64 * len(self.memory))])});", *self.declared, *start,
+            "const long rows = to - from;", f"Memory memory({memory});", *self.declared, *itertools.chain(*start),
             "for (long step = 0; step < steps; step++) {", "const long t = reverse ? steps - 1 - step : step;",
-            *self.lines, "}", *end, "}",
+            *self.lines, "}", *itertools.chain(*end), "}",
             f"static const Program program = {{{len(self.ins)}, {len(self.outs)}, {self.n_consts + self.n_carry}, "
             f"{self.n_carry}, {self.outs[0].aval.ndim + (self.n_carry == 0)}, in_bytes, out_bytes, {self.rows}, "
-            f"({self.packed_size} + 63) / 64 * 64, prepare, run}};",
+            f"({self.packed_size} + ALIGNED - 1) / ALIGNED * ALIGNED, prepare, run}};",
             'extern "C" XLA_FFI_Error* call(XLA_FFI_CallFrame* frame) { return serve(program, frame); }',
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
-
-
-def _select(code, e, args, out, index):
-    if str(e.invars[0].aval.dtype) != "bool":
-        raise Refused("no code for a choice of more than two")
-    return f"{args[0]} ? {args[2]} : {args[1]}"
-
-
-def _cast(code, e, args, out, index):
-    return f"{args[0]} != 0" if kind(out) == "bool" else f"({kind(out)})({args[0]})"
-
-
-def _not(code, e, args, out, index):
-    return f"!{args[0]}" if kind(out) == "bool" else f"~{args[0]}"
-
-
-def _divide(code, e, args, out, index):
-    if not jnp.issubdtype(out.aval.dtype, jnp.floating):
-        raise Refused("no code for a division of integers")
-    return f"{args[0]} / {args[1]}"
-
-
-def _power(code, e, args, out, index):
-    if (n := e.params["y"]) in (2, 3):
-        return " * ".join(args * n)
-    return f"f_power({args[0]}, {n})"
-
-
-OTHERS = {
-    "select_n": _select, "convert_element_type": _cast, "not": _not, "div": _divide, "integer_pow": _power,
-    "iota": lambda code, e, args, out, index: f"({kind(out)}){index[e.params['dimension']]}",
-    "clamp": lambda code, e, args, out, index: f"f_min(f_max({args[1]}, {args[0]}), {args[2]})",
-}  # fmt: skip

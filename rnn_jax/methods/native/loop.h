@@ -14,11 +14,17 @@ INLINE float power_of_two(int32_t n) {
   return x;
 }
 
-// exp(x) - 1 = 2^n (e^r - 1) + (2^n - 1), x = n ln 2 + r, |r| <= ln(2) / 2; for -87 <= x <= 88. 2^n - 1 is 0 near x = 0.
+// exp(x) - 1 = 2^n (e^r - 1) + (2^n - 1), x = n ln 2 + r, |r| <= ln(2) / 2 (but at the upper end, where n would be too
+// large); for LOW <= x <= HIGH. 2^n - 1 is 0 near x = 0.
+#define LOW -87.33f
+#define HIGH 88.722f
+INLINE float clipped(float x) { return x < LOW ? LOW : x > HIGH ? HIGH : x; }
 INLINE float expm1_within(float x, float* scale) {
   float n = __builtin_nearbyintf(x * 1.44269504f);
+  n = n > 127.f ? 127.f : n;
   float r = x - n * 0.693359375f + n * 2.12194440e-4f;  // ln 2 in two parts, the first of which times n is exact
-  float p = 1 / 5040.f;
+  float p = 1 / 40320.f;
+  p = p * r + 1 / 5040.f;
   p = p * r + 1 / 720.f;
   p = p * r + 1 / 120.f;
   p = p * r + 1 / 24.f;
@@ -29,14 +35,12 @@ INLINE float expm1_within(float x, float* scale) {
 }
 
 INLINE float f_exp(float x) {
-  float s, inside = x < -87.f ? -87.f : x > 88.f ? 88.f : x;
-  float y = expm1_within(inside, &s) + s;
-  return x > 88.7f ? __builtin_inff() : x < -87.3f ? 0.f : x > 88.f ? y * (1 + (x - 88.f) + (x - 88.f) * (x - 88.f) * 0.5f) : y;
+  float s, y = expm1_within(clipped(x), &s) + s;
+  return x > HIGH ? __builtin_inff() : x < LOW ? 0.f : y;
 }
 INLINE float f_expm1(float x) {
-  float s, inside = x < -87.f ? -87.f : x > 88.f ? 88.f : x;
-  float y = expm1_within(inside, &s) + (s - 1);
-  return x > 88.f ? f_exp(x) : y;
+  float s, y = expm1_within(clipped(x), &s) + (s - 1);
+  return x > HIGH ? __builtin_inff() : x == 0 ? x : y;
 }
 INLINE float f_tanh(float x) {  // -e / (2 + e) with e = exp(-2|x|) - 1
   float s, a = __builtin_fabsf(x), y = -2 * (a > 15.f ? 15.f : a);

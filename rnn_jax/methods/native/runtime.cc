@@ -1,8 +1,10 @@
 // What every generated loop calls: matrix products, threads, and the call by XLA. Compiled once on a machine.
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -16,7 +18,8 @@
 
 template <class T> struct Vector { typedef T type __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias)); };
 
-template <int M, class T> INLINE void panel(long k, const T* a, long lda, const T* b, T* c, long ldc, long columns) {
+template <int M, class T>
+INLINE void panel(long k, const T* a, long lda, const T* b, T* c, long ldc, long columns) {
   typedef typename Vector<T>::type V;
   constexpr long NR = width<T>(), half = NR / 2;
   V sum[M][2] = {};
@@ -31,14 +34,29 @@ template <int M, class T> INLINE void panel(long k, const T* a, long lda, const 
   }
 #pragma GCC unroll 8
   for (int r = 0; r < M; r++) {
+    T* out = c + r * ldc;
     if (columns == NR) {
-      *(V*)(c + r * ldc) = sum[r][0];
-      *(V*)(c + r * ldc + half) = sum[r][1];
+      *(V*)out = sum[r][0];
+      *(V*)(out + half) = sum[r][1];
     } else {
-      T row[NR];
-      std::memcpy(row, sum[r], sizeof row);
-      for (long j = 0; j < columns; j++) c[r * ldc + j] = row[j];
+      T some[NR];
+      std::memcpy(some, sum[r], sizeof some);
+      for (long j = 0; j < columns; j++) out[j] = some[j];
     }
+  }
+}
+
+template <class T>
+static void block(long m, long k, const T* a, long lda, const T* b, T* c, long ldc, long columns) {
+  switch (m) {
+    case 1: return panel<1>(k, a, lda, b, c, ldc, columns);
+    case 2: return panel<2>(k, a, lda, b, c, ldc, columns);
+    case 3: return panel<3>(k, a, lda, b, c, ldc, columns);
+    case 4: return panel<4>(k, a, lda, b, c, ldc, columns);
+    case 5: return panel<5>(k, a, lda, b, c, ldc, columns);
+    case 6: return panel<6>(k, a, lda, b, c, ldc, columns);
+    case 7: return panel<7>(k, a, lda, b, c, ldc, columns);
+    default: return panel<8>(k, a, lda, b, c, ldc, columns);
   }
 }
 
@@ -46,29 +64,22 @@ template <class T> void multiply(long m, long k, long n, const T* a, long lda, c
   const long NR = width<T>(), blocks = (m + MR - 1) / MR;
   for (long j = 0; j < n; j += NR, b += k * NR)
     for (long i = 0, at = 0; i < blocks; i++) {
-      const long rows = m * (i + 1) / blocks - at, left = n - j < NR ? n - j : NR;
-      const T* x = a + at * lda;
-      T* y = c + at * ldc + j;
-      switch (rows) {
-        case 1: panel<1>(k, x, lda, b, y, ldc, left); break;
-        case 2: panel<2>(k, x, lda, b, y, ldc, left); break;
-        case 3: panel<3>(k, x, lda, b, y, ldc, left); break;
-        case 4: panel<4>(k, x, lda, b, y, ldc, left); break;
-        case 5: panel<5>(k, x, lda, b, y, ldc, left); break;
-        case 6: panel<6>(k, x, lda, b, y, ldc, left); break;
-        case 7: panel<7>(k, x, lda, b, y, ldc, left); break;
-        default: panel<8>(k, x, lda, b, y, ldc, left);
-      }
+      const long rows = m * (i + 1) / blocks - at;
+      block(rows, k, a + at * lda, lda, b, c + at * ldc + j, ldc, std::min(NR, n - j));
       at += rows;
     }
 }
 
-// The weight at (k, n) is w[k * along + n's place in `places`].
 template <class T> void pack(long k, long n, const T* w, long along, const long* places, T* out) {
   const long NR = width<T>();
-  for (long j = 0; j < n; j += NR)
-    for (long i = 0; i < k; i++)
-      for (long c = 0; c < NR; c++) *out++ = j + c < n ? w[i * along + places[j + c]] : T(0);
+  for (long j = 0; j < n; j += NR) {
+    const bool in_one_piece = j + NR <= n && places[j + NR - 1] - places[j] == NR - 1;
+    for (long i = 0; i < k; i++, out += NR)
+      if (in_one_piece)
+        std::memcpy(out, w + i * along + places[j], NR * sizeof(T));
+      else
+        for (long c = 0; c < NR; c++) out[c] = j + c < n ? w[i * along + places[j + c]] : T(0);
+  }
 }
 
 template void multiply(long, long, long, const float*, long, const float*, float*, long);
@@ -76,46 +87,72 @@ template void multiply(long, long, long, const double*, long, const double*, dou
 template void pack(long, long, const float*, long, const long*, float*);
 template void pack(long, long, const double*, long, const long*, double*);
 
-// ---------------------------------------------------------------------------------------------------- the call by XLA
-// A call has `problems` loops beside each other (the axes that vmap adds), each of `rows` independent rows. Blocks of
-// rows are taken in turn by this thread and by those of XLA's pool that come; so none waits for one that may not come.
+// ----------------------------------------------------------------------------------------------------------- threads
+// Parts of some work are taken in turn by this thread and by those of XLA's pool that come: so none waits for one that
+// may not come.
 
-Memory::Memory(size_t bytes) : whole((char*)std::aligned_alloc(ALIGNED, (bytes / ALIGNED + 1) * ALIGNED)), next(whole) {}
-Memory::~Memory() { std::free(whole); }
-
-struct Loops {
-  long steps, rows, problems, parts;
-  bool reverse;
-  std::vector<char*> arrays;  // of each problem, inputs, then outputs
-  std::vector<char> memory;
-  char* packed;  // the weights of each problem, from a multiple of 64 bytes on
+struct Work {
+  std::function<void(long)> part;
+  long parts;
   std::atomic<long> next{0}, left{0};
   std::mutex mutex;
   std::condition_variable done;
-};
 
-static void work(const Program& program, Loops& loops) {
-  for (long i; (i = loops.next++) < loops.problems * loops.parts;) {
-    const long problem = i / loops.parts, part = i % loops.parts;
-    char** arrays = loops.arrays.data() + problem * (program.n_in + program.n_out);
-    program.run({arrays, arrays + program.n_in}, loops.packed + problem * program.packed_bytes, loops.steps, loops.reverse,
-                loops.rows * part / loops.parts, loops.rows * (part + 1) / loops.parts);
-    if (--loops.left == 0) {
-      std::lock_guard<std::mutex> lock(loops.mutex);
-      loops.done.notify_all();
+  void take() {
+    for (long i; (i = next++) < parts;) {
+      part(i);
+      if (--left == 0) {
+        std::lock_guard<std::mutex> lock(mutex);
+        done.notify_all();
+      }
     }
   }
-}
-
-struct Task {
-  const Program* program;
-  std::shared_ptr<Loops> loops;
 };
 
-static void helper(void* data) {
-  std::unique_ptr<Task> task((Task*)data);
-  work(*task->program, *task->loops);
+static long threads(XLA_FFI_CallFrame* frame) {
+  int64_t n = 1;
+  XLA_FFI_ThreadPool_NumThreads_Args asked = {};
+  asked.struct_size = XLA_FFI_ThreadPool_NumThreads_Args_STRUCT_SIZE;
+  asked.ctx = frame->ctx;
+  asked.num_threads = &n;
+  if (auto* error = frame->api->XLA_FFI_ThreadPool_NumThreads(&asked)) {
+    XLA_FFI_Error_Destroy_Args gone = {};
+    gone.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE;
+    gone.error = error;
+    frame->api->XLA_FFI_Error_Destroy(&gone);
+    return 1;
+  }
+  return n;
 }
+
+static XLA_FFI_Error* in_parts(XLA_FFI_CallFrame* frame, long parts, std::function<void(long)> part) {
+  auto work = std::make_shared<Work>();  // a thread that comes late finds nothing left
+  work->part = std::move(part);
+  work->left = work->parts = parts;
+  const long helpers = std::min(threads(frame), parts) - 1;
+  for (long i = 0; i < helpers; i++) {
+    XLA_FFI_ThreadPool_Schedule_Args wanted = {};
+    wanted.struct_size = XLA_FFI_ThreadPool_Schedule_Args_STRUCT_SIZE;
+    wanted.ctx = frame->ctx;
+    auto* task = new std::shared_ptr<Work>(work);
+    wanted.data = task;
+    wanted.task = [](void* data) {
+      std::unique_ptr<std::shared_ptr<Work>> task((std::shared_ptr<Work>*)data);
+      (*task)->take();
+    };
+    if (auto* error = frame->api->XLA_FFI_ThreadPool_Schedule(&wanted)) {
+      delete task;
+      return error;
+    }
+  }
+  work->take();
+  for (int i = 0; i < 10000 && work->left > 0; i++) std::atomic_signal_fence(std::memory_order_seq_cst);
+  std::unique_lock<std::mutex> lock(work->mutex);
+  work->done.wait(lock, [&] { return work->left <= 0; });
+  return nullptr;
+}
+
+// ---------------------------------------------------------------------------------------------------- calls by XLA
 
 static int64_t attribute(const XLA_FFI_CallFrame* frame, const char* name) {
   for (int64_t i = 0; i < frame->attrs.size; i++)
@@ -124,71 +161,52 @@ static int64_t attribute(const XLA_FFI_CallFrame* frame, const char* name) {
   return 0;
 }
 
-XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame) {
+static bool is_question(XLA_FFI_CallFrame* frame) {  // which version this is of, and not a call
   for (auto* e = frame->extension_start; e; e = e->next)
     if (e->type == XLA_FFI_Extension_Metadata) {
       auto* metadata = ((XLA_FFI_Metadata_Extension*)e)->metadata;
       metadata->api_version.major_version = XLA_FFI_API_MAJOR;
       metadata->api_version.minor_version = XLA_FFI_API_MINOR;
-      return nullptr;
+      return true;
     }
-  auto loops = std::make_shared<Loops>();
-  loops->steps = attribute(frame, "steps");
-  loops->reverse = attribute(frame, "reverse");
-  loops->rows = program.rows;
-  loops->problems = 1;
+  return false;
+}
+
+Memory::Memory(size_t bytes) : whole((char*)std::aligned_alloc(ALIGNED, (bytes / ALIGNED + 1) * ALIGNED)), next(whole) {}
+Memory::~Memory() { std::free(whole); }
+
+// A call has loops beside each other, one for each index of the axes that vmap adds, each of independent rows.
+XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame) {
+  if (is_question(frame)) return nullptr;
+  const long steps = attribute(frame, "steps"), n = program.n_in + program.n_out;
+  const bool reverse = attribute(frame, "reverse");
   const auto* first = (XLA_FFI_Buffer*)frame->rets.rets[0];
   const int64_t added = first->rank - program.first_rank;
-  for (int64_t i = 0; i < added; i++) loops->problems *= first->dims[i];
-  auto at = [&](const XLA_FFI_Buffer* buffer, long bytes, long problem) {
-    long index = 0, size = 1;  // axes that vmap does not map for this array have the size 1
-    for (int64_t i = added; i-- > 0; problem /= first->dims[i])
-      if (buffer->dims[i] != 1) index += problem % first->dims[i] * size, size *= buffer->dims[i];
+  long loops = 1;
+  for (int64_t i = 0; i < added; i++) loops *= first->dims[i];
+  auto at = [&](const void* array, long bytes, long loop) {
+    const auto* buffer = (const XLA_FFI_Buffer*)array;
+    long index = 0, size = 1;  // an added axis that this array does not have is of size 1
+    for (int64_t i = added; i-- > 0; loop /= first->dims[i])
+      if (buffer->dims[i] != 1) index += loop % first->dims[i] * size, size *= buffer->dims[i];
     return (char*)buffer->data + index * bytes;
   };
-  loops->memory.resize(loops->problems * program.packed_bytes + 64);
-  loops->packed = loops->memory.data() + (64 - (uintptr_t)loops->memory.data() % 64);
-  for (long p = 0; p < loops->problems; p++) {
+  std::vector<char*> arrays;
+  Memory packed(loops * program.packed_bytes);
+  for (long p = 0; p < loops; p++) {
     for (int i = 0; i < program.n_in; i++)
-      loops->arrays.push_back(at((XLA_FFI_Buffer*)frame->args.args[i], program.in_bytes[i] * (i < program.first_x ? 1 : loops->steps), p));
+      arrays.push_back(at(frame->args.args[i], program.in_bytes[i] * (i < program.first_x ? 1 : steps), p));
     for (int i = 0; i < program.n_out; i++)
-      loops->arrays.push_back(at((XLA_FFI_Buffer*)frame->rets.rets[i], program.out_bytes[i] * (i < program.first_y ? 1 : loops->steps), p));
+      arrays.push_back(at(frame->rets.rets[i], program.out_bytes[i] * (i < program.first_y ? 1 : steps), p));
   }
-  for (long p = 0; p < loops->problems; p++) {
-    char** arrays = loops->arrays.data() + p * (program.n_in + program.n_out);
-    program.prepare({arrays, arrays + program.n_in}, loops->packed + p * program.packed_bytes);
-  }
-  int64_t threads = 1;
-  XLA_FFI_ThreadPool_NumThreads_Args asked = {};
-  asked.struct_size = XLA_FFI_ThreadPool_NumThreads_Args_STRUCT_SIZE;
-  asked.ctx = frame->ctx;
-  asked.num_threads = &threads;
-  if (auto* error = frame->api->XLA_FFI_ThreadPool_NumThreads(&asked)) {
-    XLA_FFI_Error_Destroy_Args gone = {};
-    gone.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE;
-    gone.error = error;
-    frame->api->XLA_FFI_Error_Destroy(&gone);
-    threads = 1;
-  }
-  const long each = (threads + loops->problems - 1) / (loops->problems ? loops->problems : 1);
-  loops->parts = each < loops->rows ? each : loops->rows;
-  const long total = loops->problems * loops->parts;
-  loops->left = total;
-  for (long i = 1; i < threads && i < total; i++) {
-    XLA_FFI_ThreadPool_Schedule_Args wanted = {};
-    wanted.struct_size = XLA_FFI_ThreadPool_Schedule_Args_STRUCT_SIZE;
-    wanted.ctx = frame->ctx;
-    wanted.task = helper;
-    auto* task = new Task{&program, loops};
-    wanted.data = task;
-    if (auto* error = frame->api->XLA_FFI_ThreadPool_Schedule(&wanted)) {
-      delete task;
-      return error;
-    }
-  }
-  work(program, *loops);
-  for (int i = 0; i < 10000 && loops->left > 0; i++) std::atomic_signal_fence(std::memory_order_seq_cst);  // parts are alike
-  std::unique_lock<std::mutex> lock(loops->mutex);
-  loops->done.wait(lock, [&] { return loops->left <= 0; });
-  return nullptr;
+  auto of = [&](long p) { return Arrays{arrays.data() + p * n, arrays.data() + p * n + program.n_in}; };
+  for (long p = 0; p < loops; p++) program.prepare(of(p), packed.whole + p * program.packed_bytes);
+  // As many parts of a loop as there are threads for it, and none of more rows than the caches have room for.
+  const long share = (threads(frame) + loops - 1) / std::max(loops, 1L), most = 64;
+  const long each = std::min(share * ((program.rows + share * most - 1) / (share * most)), program.rows);
+  return in_parts(frame, loops * each, [&](long i) {
+    const long p = i / each, part = i % each;
+    program.run(of(p), packed.whole + p * program.packed_bytes, steps, reverse, program.rows * part / each,
+                program.rows * (part + 1) / each);
+  });
 }

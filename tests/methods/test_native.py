@@ -1,0 +1,319 @@
+"""method="native": equal to the reference for any step it takes, on all rows and threads; what it refuses; what "auto"
+does then; and its own functions and products."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scan_problems import CELLS, MASKS, B, D, T, agree, gradients, normal, problem, scalar
+
+import rnn_jax
+from rnn_jax import cells, scan
+from rnn_jax.methods import native
+from rnn_jax.methods.native import build
+
+pytestmark = [
+    pytest.mark.usefixtures("x64", "quick_compilation"),
+    pytest.mark.skipif(build.compiler() is None, reason="needs a C++ compiler"),
+]
+TAKEN = [cell for cell in CELLS if cell != "lru"]  # which is complex
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("mask", ["full", "both"])
+@pytest.mark.parametrize("cell", TAKEN)
+def test_equals_the_reference(cell, mask, reverse):
+    args, kwargs = (CELLS[cell].step, *problem(CELLS[cell])), {**MASKS[mask], "reverse": reverse}
+    agree(gradients(*args, method="native", **kwargs), gradients(*args, method="reference", **kwargs))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "tanh", "min_lstm"])
+def test_single_precision(cell):
+    args = jax.tree.map(lambda a: a.astype(jnp.float32), problem(CELLS[cell]))
+    agree(
+        gradients(CELLS[cell].step, *args, method="native"),
+        gradients(CELLS[cell].step, *args, method="reference"),
+        3e-6,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- other steps
+
+
+def shifted(p, h, x):
+    """Slices with a stride, a reversal, a concatenation of what is computed and what is not, a transpose."""
+    z = h @ p["a"] + x
+    z = jnp.concatenate([z[:, 1::2], x[:, :1], jnp.tanh(z[:, 1:2]), h[:, :1]], axis=1)[:, ::-1]
+    return 0.5 * z, (z.T * 2).T[:, :3]
+
+
+def normalised(p, h, x):
+    """Reductions over the units, of which one is a maximum; softmax."""
+    h = jnp.tanh(h @ p["a"] + x)
+    h = h / jnp.sqrt(jnp.mean(h**2, -1, keepdims=True) + 0.1) + jax.nn.softmax(h)
+    return h, (jnp.max(h, -1), jnp.sum(h), jnp.min(h, 0))
+
+
+def across_rows(p, h, x):
+    """Rows that see each other."""
+    h = jnp.tanh(h @ p["a"] + x - jnp.mean(h, axis=0))
+    return h, h
+
+
+def two_ways(p, h, x):
+    """A weight used as it is and transposed, products of two carries and of three, a weight made in the step."""
+    z = h @ p["a"] + h @ p["a"].T + h @ (p["a"] * p["s"]) + x
+    z += (h[:, None, :] @ h[:, :, None])[:, :, 0] + jnp.einsum("bi,ij,bj->b", h, p["a"], h)[:, None]
+    return jnp.tanh(z), z
+
+
+def exchanged(p, carry, x):
+    """Leaves of the carry change places; one stays; integers and bools count and choose."""
+    a, b, n, odd, c = carry
+    n = n + 1
+    new = jnp.where(odd[:, None], a @ p["a"], b * x)
+    return (b, jnp.tanh(new), n, ~odd, c), (a, b, n.astype(x.dtype), odd, c, 1.0)
+
+
+def alone(p, h, x):
+    """No batch: one row."""
+    h = jnp.tanh(p["a"] @ h + x[0])
+    return h, h @ p["a"]
+
+
+def units(p, h, x):
+    """Nothing but element-wise equations, and some functions that libraries compute."""
+    z = jnp.exp(-jnp.abs(h)) + jnp.log1p(h**2) + jnp.sin(h) ** 3 + jnp.maximum(h, x) + jnp.clip(x, -0.5, h)
+    z = jnp.where(z > 1, jax.nn.softplus(z), jnp.expm1(0.1 * z)) + jax.nn.relu(x - h) + jnp.sign(x) + p["s"] ** -2
+    return 0.3 * z, jnp.floor(z)
+
+
+def heads(p, h, x):
+    """Block-diagonal weights."""
+    u = jnp.einsum("bki,kij->bkj", h.reshape(-1, 1, D), p["a"][None]).reshape(-1, D)
+    return jnp.tanh(u + x), u
+
+
+STEPS = [shifted, normalised, across_rows, two_ways, units, heads]
+
+
+def step_problem(b=B):
+    params = {"a": normal(0, D, D), "s": jnp.asarray(0.7)}
+    return params, normal(1, b, D), normal(2, T, b, D)
+
+
+@pytest.mark.parametrize(
+    ("step", "mask"), [*((s, "full") for s in STEPS), *((s, "both") for s in STEPS if s is not normalised)]
+)  # masks want outputs with an axis of rows
+def test_other_steps(step, mask):
+    args = step, *step_problem()
+    agree(gradients(*args, method="native", **MASKS[mask]), gradients(*args, method="reference", **MASKS[mask]), 1e-11)
+
+
+def test_no_batch():
+    params, h, xs = step_problem()
+    agree(*(gradients(alone, params, h[0], xs, method=m) for m in ("native", "reference")))
+
+
+def test_a_carry_of_several_kinds_whose_leaves_change_places():
+    params, h, xs = step_problem()
+    carry = h, 2 * h, jnp.zeros(B, jnp.int32), jnp.array([True, False, True]), normal(5, B)
+    run = lambda method: jax.jit(lambda *a: scan(exchanged, *a, method=method))(params, carry, xs)
+    agree(run("native"), run("reference"))
+
+    def grads(method):
+        loss = lambda p, a, b, xs: scalar(scan(exchanged, p, (a, b, *carry[2:]), xs, method=method))
+        return jax.jit(jax.grad(loss, (0, 1, 2, 3)))(params, *carry[:2], xs)
+
+    agree(grads("native"), grads("reference"))
+
+
+# ------------------------------------------------------------------------------------- rows, threads, and axes of vmap
+
+
+@pytest.mark.parametrize("b", [1, 2, 17, 50])
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (3, 33), (7, 64)])
+def test_blocks_of_any_size(b, n, d):
+    """Rows that are no multiple of a block's, columns that fill no panel."""
+    for dtype, tolerance in ((jnp.float64, 1e-12), (jnp.float32, 2e-5)):
+        cell = cells.gru()
+        params = cell.init(jax.random.key(0), n, d, dtype)
+        args = params, cell.carry(b, d, dtype), normal(3, 4, b, n).astype(dtype)
+        agree(*(gradients(cell.step, *args, method=m) for m in ("native", "reference")), tolerance)
+
+
+def test_vmap_of_params_of_inputs_and_of_both():
+    cell = cells.lstm()
+    params, carry, xs = problem(cell)
+    many = jax.tree.map(lambda a: jnp.stack([a, 2 * a, -a]), params)
+    loss = lambda p, xs, m: scalar(scan(cell.step, p, carry, xs, method=m))
+
+    def run(m):
+        grad = jax.grad(lambda p, xs: loss(p, xs, m), (0, 1))
+        inputs = jnp.stack([xs, xs + 1], axis=1)
+        nested = jax.vmap(jax.vmap(grad, (None, 1)), (0, None))
+        return jax.jit(lambda: (jax.vmap(grad, (0, None))(many, xs), nested(many, inputs)))()
+
+    agree(run("native"), run("reference"))
+
+
+def test_second_derivatives_and_a_scan_over_scans():
+    params, h, xs = step_problem()
+
+    def penalty(p, m):
+        inner = lambda p: scalar(scan(two_ways, p, h, xs, method=m))
+        return sum(jnp.sum(g**2) for g in jax.tree.leaves(jax.grad(inner)(p)))
+
+    agree(*(jax.jit(jax.grad(penalty), static_argnums=1)(params, m) for m in ("native", "reference")), 1e-10)
+
+    def outer(p, m):
+        one = lambda h, _: (scan(two_ways, p, h, xs, method=m)[0], None)
+        return scalar(jax.lax.scan(one, h, None, length=3)[0])
+
+    agree(*(jax.jit(jax.grad(outer), static_argnums=1)(params, m) for m in ("native", "reference")))
+
+
+def test_what_explodes_is_infinite_and_then_no_number():
+    step = lambda p, h, x: (p * h + x, jnp.exp(h) * jax.nn.sigmoid(-h) + jnp.tanh(h))
+    run = lambda m: scan(
+        step, jnp.float32(-1e9), jnp.ones((2, 3), jnp.float32), jnp.ones((12, 2, 3), jnp.float32), method=m
+    )
+    (last, ys), (expected, theirs) = run("native"), run("reference")
+    np.testing.assert_array_equal(last, expected)
+    np.testing.assert_allclose(ys, theirs, rtol=1e-6)
+    assert np.isinf(last).all() and np.isnan(ys).any()
+
+
+@pytest.mark.parametrize(
+    ("function", "exact"),
+    [
+        (jnp.tanh, np.tanh), (jax.nn.sigmoid, lambda x: 1 / (1 + np.exp(-x))), (jnp.exp, np.exp), (jnp.expm1, np.expm1),
+    ],
+)  # fmt: skip
+def test_functions_are_exact_to_the_last_places(function, exact):
+    xs = np.concatenate(
+        [np.linspace(-87, 88.7, 20_001), np.logspace(-30, 1, 2000), -np.logspace(-30, 1, 2000), [0.0, -0.0]]
+    )
+    xs = xs.astype(np.float32)
+    ends = np.array([np.inf, -np.inf, np.nan, 1e5, -1e5], np.float32)
+    run = lambda xs: scan(lambda p, h, x: (h, function(h + x)), None, jnp.zeros_like(xs[0]), xs, method="native")[1]
+    found, at_ends = (np.asarray(run(jnp.asarray(a)[None]))[0] for a in (xs, ends))
+    with np.errstate(over="ignore"):
+        expected, expected_at_ends = exact(xs.astype(np.float64)), exact(ends)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=4e-7, atol=1e-37)
+    np.testing.assert_array_equal(at_ends, expected_at_ends)
+
+
+# ------------------------------------------------------------------------------------------------ refusals, and "auto"
+
+
+def talking(p, h, x):
+    jax.debug.callback(lambda v: None, h)
+    return h + x, h
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        (talking, "callbacks or prints"),
+        (lambda p, h, x: (jnp.cumsum(h, -1) + x, h), "no code for cumsum"),
+        (lambda p, h, x: (jax.lax.cond(h[0, 0] > 0, lambda h: h + 1, lambda h: h, h) + x, h), "no code for cond"),
+        (lambda p, h, x: (h + x + (1j * h).real, h), "no code for values of complex128"),
+    ],
+)
+def test_what_is_refused(step, why):
+    _, h, xs = step_problem()
+    with pytest.raises(ValueError, match=f'^native: .*{why}.*; use method="deferred", which takes any step'):
+        scan(step, None, h, xs, method="native")
+
+
+def single(cell="lstm"):
+    cell = CELLS[cell]
+    return cell, jax.tree.map(lambda a: a.astype(jnp.float32), problem(cell))
+
+
+def loops_of(*args):
+    return str(jax.make_jaxpr(lambda *a: jax.grad(lambda *a: scalar(scan(args[0].step, *a)))(*a))(*args[1])).count(
+        "native_loop"
+    )
+
+
+def test_auto_picks_it_and_says_why_not(monkeypatch):
+    cell, args = single()
+    explain = lambda cell, args: rnn_jax.explain(cell.step, *args).splitlines()[-1]
+    assert "auto picks 'native': the whole loop is compiled for this CPU" in explain(cell, args)
+    assert loops_of(cell, args) >= 2  # forward and backward
+    assert "(not native: it is not in float32)" in explain(cell, problem(cell))
+    step = lambda p, h, x: (jnp.log1p(h**2) + x, h)
+    h, xs = jnp.ones((B, D), jnp.float32), jnp.ones((T, B, D), jnp.float32)
+    assert "XLA is faster at its log1p" in rnn_jax.explain(step, None, h, xs)
+    with monkeypatch.context() as patch:
+        patch.setattr(jax, "device_count", lambda: 2)
+        assert "(not native: there are several devices)" in explain(cell, args)
+    monkeypatch.setattr(native, "compiler", lambda: None)
+    assert "(not native: there is no C++ compiler)" in explain(cell, args)
+
+
+def test_auto_runs_by_xla_what_has_no_code_backward(monkeypatch):
+    """The forward loop has code; that of its gradient is refused."""
+    cell, args = cells.gru(), single("gru")[1]
+    real, made = native.Code, []
+
+    def code(jaxpr, n_consts, n_carry):
+        made.append(jaxpr)
+        if len(made) > 2:  # "auto" looks at the first, and it is run
+            raise native.Refused("no code for this test")
+        return real(jaxpr, n_consts, n_carry)
+
+    monkeypatch.setattr(native, "Code", code)
+    found = gradients(cell.step, *args)
+    assert len(made) > 2
+    agree(found, gradients(cell.step, *args, method="reference"), 3e-6)
+
+
+def test_half_precision_is_computed_in_float32():
+    cell, args = single("gru")
+    args = jax.tree.map(lambda a: a.astype(jnp.bfloat16), args)
+    out = scan(cell.step, *args)
+    assert {a.dtype for a in jax.tree.leaves(out)} == {jnp.dtype(jnp.bfloat16)}
+    agree(out, scan(cell.step, *args, method="reference"), 2e-2)
+
+
+# ------------------------------------------------------------------------------------------------------- the compiler
+
+SCRIPT = """
+import jax.numpy as jnp
+from rnn_jax import scan
+step = lambda p, h, x: (jnp.tanh(h @ p + x), h)
+print(scan(step, jnp.eye(4), jnp.ones((2, 4)), jnp.ones((3, 2, 4)), method="{}")[0][0, 0])
+"""
+
+
+def process(method, **env):
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(method)], env=os.environ | env, capture_output=True, text=True
+    )
+
+
+def test_compiled_once_and_what_is_said_without_a_compiler(tmp_path):
+    env = {"RNN_JAX_CACHE": str(tmp_path), "RNN_JAX_NATIVE": "1", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    first = process("native", **env)
+    assert float(first.stdout) == pytest.approx(0.98, abs=0.02), first.stderr
+    files = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "native").iterdir()}
+    assert sorted({name.partition(".")[2] for name in files}) == ["o", "so"]
+    again = process("native", **env, CXX=build.compiler() or "")
+    assert (
+        again.stdout == first.stdout
+        and {f.name: f.stat().st_mtime_ns for f in (tmp_path / "native").iterdir()} == files
+    )
+    assert "does not compile the loop" in process("native", **env, CXX="/bin/false").stderr
+    assert (
+        "there is no C++ compiler: install g++ or clang++" in process("native", **env | {"RNN_JAX_NATIVE": "0"}).stderr
+    )
+    without = process("auto", **env | {"RNN_JAX_NATIVE": "0"})
+    assert float(without.stdout) == pytest.approx(float(first.stdout), rel=1e-6), without.stderr
