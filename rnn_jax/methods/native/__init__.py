@@ -17,6 +17,7 @@ It needs a C++ compiler ($CXX, c++, g++ or clang++): a fifth of a second for eac
 # (the types of jaxprs are not in JAX's annotations)
 
 import functools
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ from rnn_jax.tracing import Body, flatten
 
 
 def run(body: Body, fixed, carry, xs, length: int, reverse: bool, strict=True):
-    """The method. strict: refuse a loop for which there is no code; else XLA runs that one."""
+    """The method. strict: refuse a loop for which there is no code; else XLA runs that one, which is told."""
     if jax.default_backend() != "cpu":
         raise Refused(f'needs a CPU, and JAX runs on "{jax.default_backend()}"')
     make = functools.partial(make_loop, run=functools.partial(scan, strict=strict), turning=False)
@@ -42,9 +43,10 @@ def run(body: Body, fixed, carry, xs, length: int, reverse: bool, strict=True):
 def scan(step, carry, xs, length: int, reverse: bool, strict: bool):
     try:
         return kernels.scan(loop, step, carry, xs, length, reverse)
-    except Refused:
+    except Refused as refused:
         if strict:
             raise
+        warnings.warn(f'a loop runs by XLA (native: {refused.why}); try method="deferred"', stacklevel=2)
         return in_turn(step, carry, xs, length, reverse)
 
 

@@ -3,6 +3,7 @@
 # pyright: reportAttributeAccessIssue=false
 # (the types of jaxprs are not in JAX's annotations)
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -55,6 +56,13 @@ def literal(value, dtype) -> str:
     return f"{TYPES[dtype.name]}({text})"
 
 
+def _moved(e, args, out, index):
+    """From one sharding to another: nothing on one device."""
+    if jax.device_count() > 1:
+        raise Refused("the step is cut over devices")
+    return args[0]
+
+
 def _select(e, args, out, index):
     if str(e.invars[0].aval.dtype) != "bool":
         raise Refused("no code for a choice of more than two")
@@ -84,6 +92,7 @@ def _power(e, args, out, index):
 
 
 OTHERS = {
+    "reshard": _moved, "sharding_constraint": _moved,
     "select_n": _select, "convert_element_type": _cast, "not": _not, "div": _divide, "integer_pow": _power,
     "iota": lambda e, args, out, index: f"({kind(out)}){index[e.params['dimension']]}",
     "clamp": lambda e, args, out, index: f"f_min(f_max({args[1]}, {args[0]}), {args[2]})",
