@@ -1,6 +1,8 @@
 """method="auto": what was fastest where it was measured.
 
     platform   of a step                                        without a gradient   with one
+    cpu        float32, one device, a C++ compiler, and code    "native"             "native"
+               for all that the loop does, none of it slow
     cpu        W_x is small, and the products of all inputs     "hoisted"            as below
                fill the caches, or are cut into 4 gates
     cpu        one device, and what a gradient keeps of all     "deferred"           "chunked"
@@ -13,7 +15,9 @@
     gpu        all others, 4 steps an iteration                 "deferred"           "deferred"
     tpu        all: nothing was measured on one yet             "deferred"           "deferred"
 
-Measured 2026-11-23, jax 0.10.2, 2 CPU cores, float32, b x t x n x d, without a gradient: "hoisted" took 0.48 and 0.68
+NATIVE_FIGURES
+
+The other rows of a CPU: measured 2026-11-23, jax 0.10.2, 2 CPU cores, float32, b x t x n x d, without a gradient: "hoisted" took 0.48 and 0.68
 of the time of "deferred" for the LSTM at 20x200x6x50 and 32x100x64x128 (XLA does not vectorise four gates that are each
 read from two arrays), 1.02 and 1.06 for the GRU; at 64x128x256x512, where the products of all inputs take 64 MiB, 0.69
 (LSTM), 0.83 (GRU) and 0.78 (tanh); at 16x128x768x768, where W_x takes 9 MiB, 1.18, 1.03 and 1.01. With a gradient
