@@ -286,8 +286,8 @@ def parse(shape, key="shapes"):
 
 
 def check(config):
-    others = ("seed_shapes", "attention_shapes")
-    for key in ("shapes", *others):
+    others = ("seed_shapes", "attention_shapes", "tasks")
+    for key in ("shapes", "seed_shapes", "attention_shapes"):
         for shape in split(config[key]):
             parse(shape, key)
     for key in ("shapes", "cells", "contenders", "passes", "dtypes"):

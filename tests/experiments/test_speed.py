@@ -1,6 +1,8 @@
 """`python -m experiments.speed` at a tiny size: every number that its docstring names is there."""
 
+import importlib
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -85,3 +87,10 @@ def test_flops_are_counted():
 )
 def test_a_wrong_call_is_one_line(tmp_path, capsys, flag, message):
     refused(speed, tmp_path / "new", capsys, message, flag)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(f.stem for f in Path(speed.__file__).parents[1].glob("configs/speed/[a-z]*.py"))
+)
+def test_every_config_passes_the_check(name):
+    speed.check(importlib.import_module(f"configs.speed.{name}").get_config())
