@@ -15,17 +15,21 @@
     gpu        all others, 4 steps an iteration                 "deferred"           "deferred"
     tpu        all: nothing was measured on one yet             "deferred"           "deferred"
 
-NATIVE_FIGURES
+Measured 2026-11-28, jax 0.10.2, 2 CPU cores of an Intel, float32, with a gradient: "deferred" takes 1.1 to 1.8 times as
+long as "native" for LSTM, GRU and tanh at the first four shapes of configs/speed/default.py, 1.15 times for the LSTM at
+64x256x256x512; in chunks of time "native" itself takes 1.2 to 1.3 times as long. Without a gradient "deferred" and
+"hoisted" take 1.3 to 2.2 times as long, but 0.94 times for that LSTM. A loop is slow where it sums over the last axis,
+multiplies by what is no weight, or needs a function that compilers make no vectors of.
 
-The other rows of a CPU: measured 2026-11-23, jax 0.10.2, 2 CPU cores, float32, b x t x n x d, without a gradient: "hoisted" took 0.48 and 0.68
-of the time of "deferred" for the LSTM at 20x200x6x50 and 32x100x64x128 (XLA does not vectorise four gates that are each
-read from two arrays), 1.02 and 1.06 for the GRU; at 64x128x256x512, where the products of all inputs take 64 MiB, 0.69
-(LSTM), 0.83 (GRU) and 0.78 (tanh); at 16x128x768x768, where W_x takes 9 MiB, 1.18, 1.03 and 1.01. With a gradient
-"reference" takes 1.1 to 1.7 times as long as "deferred" where that fits the caches, and 0.9 to 1.05 times where it does
-not; "chunked" takes 0.6 to 0.9 of the time of "deferred" there (LSTM and GRU at 48 to 256 x 100 x 64 x 128,
-256x50x64x64, 1x4096x64x128, 16x1024x768x768), and 1.0 to 1.1 where it does. "associative" took 1.1 to 3.4 times as
-long as "deferred" for min_gru and lru from t = 200 to 65,536 and b from 1 to 64: a CPU has no parallel units to spend
-on it.
+The other rows of a CPU: measured 2026-11-23, jax 0.10.2, 2 CPU cores, float32, b x t x n x d, without a gradient:
+"hoisted" took 0.48 and 0.68 of the time of "deferred" for the LSTM at 20x200x6x50 and 32x100x64x128 (XLA does not
+vectorise four gates that are each read from two arrays), 1.02 and 1.06 for the GRU; at 64x128x256x512, where the
+products of all inputs take 64 MiB, 0.69 (LSTM), 0.83 (GRU) and 0.78 (tanh); at 16x128x768x768, where W_x takes 9 MiB,
+1.18, 1.03 and 1.01. With a gradient "reference" takes 1.1 to 1.7 times as long as "deferred" where that fits the
+caches, and 0.9 to 1.05 times where it does not; "chunked" takes 0.6 to 0.9 of the time of "deferred" there (LSTM and
+GRU at 48 to 256 x 100 x 64 x 128, 256x50x64x64, 1x4096x64x128, 16x1024x768x768), and 1.0 to 1.1 where it does.
+"associative" took 1.1 to 3.4 times as long as "deferred" for min_gru and lru from t = 200 to 65,536 and b from 1 to 64:
+a CPU has no parallel units to spend on it.
 
 Measured 2026-11-27 on an H100, jax 0.11.2, float32, with a gradient (configs/speed/gpu_methods.py): "associative" took
 0.003 to 0.31 of the time of "deferred" for min_gru and lru, and 0.13 to 0.9 of that of "fused"; "fused" 0.20 to 0.31 of

@@ -10,7 +10,9 @@ weight gradient is one product over t and b after it.
 Rows of the batch that no equation mixes are divided among XLA's threads, once for all t; networks that vmap trains side
 by side are, too. Where the step mixes its rows, the loop runs on one thread.
 
-It needs a C++ compiler ($CXX, c++, g++ or clang++): a fifth of a second for each loop, and once. float32 or float64.
+It needs a C++ compiler ($CXX, c++, g++ or clang++; RNN_JAX_NATIVE=0 makes "auto" do without): a fifth of a second for
+each loop, and once on a machine (see `build`). float32 or float64. Reverse mode of any order works, the second one by
+`lax.scan`; a loop that vmap maps is as many loops in one call. Figures: configs/speed/default.py.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -25,7 +27,7 @@ import jax.numpy as jnp
 from rnn_jax.methods import deferred, kernels
 from rnn_jax.methods.deferred.loop import in_turn, loop_step, make_loop
 from rnn_jax.methods.deferred.placement import Plan
-from rnn_jax.methods.native.build import compiler
+from rnn_jax.methods.native.build import problem
 from rnn_jax.methods.native.call import call
 from rnn_jax.methods.native.code import Code
 from rnn_jax.methods.native.expressions import Refused
@@ -62,8 +64,6 @@ def loop(jaxpr, n_consts: int, n_carry: int):
 
 def unfit(plan: Plan) -> str:
     """Why it is not what "auto" picks on a CPU for this step; empty where it is."""
-    if compiler() is None:
-        return "there is no C++ compiler"
     if jax.device_count() > 1:
         return "there are several devices"
     body, one = plan.body, loop_step(plan)
@@ -82,4 +82,4 @@ def unfit(plan: Plan) -> str:
         code = Code(jaxpr, len(consts) + len(plan.loop_once), body.n_carry)
     except Refused as refused:
         return refused.why
-    return f"XLA is faster at its {', '.join(sorted(code.slow))}" if code.slow else ""
+    return f"XLA is faster at its {', '.join(sorted(code.slow))}" if code.slow else problem()

@@ -30,6 +30,18 @@ def compiler() -> str | None:
 
 
 @functools.cache
+def problem() -> str:
+    """Why nothing can be compiled here; empty where it can."""
+    if compiler() is None:
+        return "there is no C++ compiler"
+    try:
+        runtime()
+    except (RuntimeError, OSError) as error:
+        return f"{error}".splitlines()[0]
+    return ""
+
+
+@functools.cache
 def machine() -> str:
     """What -march=native depends on."""
     try:

@@ -24,10 +24,9 @@ def call(code: Code, values, length: int, reverse: bool):
 
 
 def types(*avals, code, length, reverse, added):
-    from jax.core import ShapedArray
-
     steps = lambda i: (length,) if i >= code.n_carry else ()
-    return [ShapedArray((*added, *steps(i), *v.aval.shape), v.aval.dtype) for i, v in enumerate(code.outs)]
+    shapes = [(*added, *steps(i), *v.aval.shape) for i, v in enumerate(code.outs)]
+    return [v.aval.update(shape=shape, weak_type=False) for v, shape in zip(code.outs, shapes, strict=True)]
 
 
 def lower(ctx, *values, code, length, reverse, added):
@@ -37,8 +36,8 @@ def lower(ctx, *values, code, length, reverse, added):
 
 def batch(values, axes, *, code, length, reverse, added):
     """A loop for each index of the new axis, which stands first; what is not mapped is there once."""
-    n = next(v.shape[axis] for v, axis in zip(values, axes, strict=True) if axis is not None)
-    lead = lambda v, axis: v[None] if axis is None else jnp.moveaxis(v, axis, 0)
+    n = next(v.shape[axis] for v, axis in zip(values, axes, strict=True) if isinstance(axis, int))
+    lead = lambda v, axis: jnp.moveaxis(v, axis, 0) if isinstance(axis, int) else v[None]
     values = [lead(v, axis) for v, axis in zip(values, axes, strict=True)]
     out = loop_p.bind(*values, code=code, length=length, reverse=reverse, added=(n, *added))
     return out, [0] * len(out)
