@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
 #include "loop.h"
@@ -16,7 +17,9 @@
 // c [m n] = a [m k] b [k n]. b is packed before the loop: panels of NR columns, each [k NR], the last one with zeros.
 // A block of up to MR rows times a panel stays in registers; its inner loop reads NR numbers of b and one of each row.
 
-template <class T> struct Vector { typedef T type __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias)); };
+template <class T> struct Vector {
+  typedef T type __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias));
+};
 
 template <int M, class T>
 INLINE void panel(long k, const T* a, long lda, const T* b, T* c, long ldc, long columns) {
@@ -109,23 +112,25 @@ struct Work {
   }
 };
 
+static bool failed(XLA_FFI_CallFrame* frame, XLA_FFI_Error* error) {
+  if (!error) return false;
+  XLA_FFI_Error_Destroy_Args gone = {};
+  gone.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE;
+  gone.error = error;
+  frame->api->XLA_FFI_Error_Destroy(&gone);
+  return true;
+}
+
 static long threads(XLA_FFI_CallFrame* frame) {
   int64_t n = 1;
   XLA_FFI_ThreadPool_NumThreads_Args asked = {};
   asked.struct_size = XLA_FFI_ThreadPool_NumThreads_Args_STRUCT_SIZE;
   asked.ctx = frame->ctx;
   asked.num_threads = &n;
-  if (auto* error = frame->api->XLA_FFI_ThreadPool_NumThreads(&asked)) {
-    XLA_FFI_Error_Destroy_Args gone = {};
-    gone.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE;
-    gone.error = error;
-    frame->api->XLA_FFI_Error_Destroy(&gone);
-    return 1;
-  }
-  return n;
+  return failed(frame, frame->api->XLA_FFI_ThreadPool_NumThreads(&asked)) ? 1 : n;
 }
 
-static XLA_FFI_Error* in_parts(XLA_FFI_CallFrame* frame, long parts, std::function<void(long)> part) {
+static void in_parts(XLA_FFI_CallFrame* frame, long parts, std::function<void(long)> part) {
   auto work = std::make_shared<Work>();  // a thread that comes late finds nothing left
   work->part = std::move(part);
   work->left = work->parts = parts;
@@ -140,23 +145,19 @@ static XLA_FFI_Error* in_parts(XLA_FFI_CallFrame* frame, long parts, std::functi
       std::unique_ptr<std::shared_ptr<Work>> task((std::shared_ptr<Work>*)data);
       (*task)->take();
     };
-    if (auto* error = frame->api->XLA_FFI_ThreadPool_Schedule(&wanted)) {
-      delete task;
-      return error;
-    }
+    if (failed(frame, frame->api->XLA_FFI_ThreadPool_Schedule(&wanted))) delete task;  // then this thread does it all
   }
   work->take();
   for (int i = 0; i < 10000 && work->left > 0; i++) std::atomic_signal_fence(std::memory_order_seq_cst);
   std::unique_lock<std::mutex> lock(work->mutex);
   work->done.wait(lock, [&] { return work->left <= 0; });
-  return nullptr;
 }
 
 // ---------------------------------------------------------------------------------------------------- calls by XLA
 
 static int64_t attribute(const XLA_FFI_CallFrame* frame, const char* name) {
   for (int64_t i = 0; i < frame->attrs.size; i++)
-    if (std::strlen(name) == frame->attrs.names[i]->len && !std::memcmp(name, frame->attrs.names[i]->ptr, std::strlen(name)))
+    if (std::string_view(frame->attrs.names[i]->ptr, frame->attrs.names[i]->len) == name)
       return *(int64_t*)((XLA_FFI_Scalar*)frame->attrs.attrs[i])->value;
   return 0;
 }
@@ -172,7 +173,8 @@ static bool is_question(XLA_FFI_CallFrame* frame) {  // which version this is of
   return false;
 }
 
-Memory::Memory(size_t bytes) : whole((char*)std::aligned_alloc(ALIGNED, (bytes / ALIGNED + 1) * ALIGNED)), next(whole) {}
+Memory::Memory(size_t bytes)
+    : whole((char*)std::aligned_alloc(ALIGNED, (bytes / ALIGNED + 1) * ALIGNED)), next(whole) {}
 Memory::~Memory() { std::free(whole); }
 
 // A call has loops beside each other, one for each index of the axes that vmap adds, each of independent rows.
@@ -204,9 +206,10 @@ XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame) {
   // As many parts of a loop as there are threads for it, and none of more rows than the caches have room for.
   const long share = (threads(frame) + loops - 1) / std::max(loops, 1L), most = 64;
   const long each = std::min(share * ((program.rows + share * most - 1) / (share * most)), program.rows);
-  return in_parts(frame, loops * each, [&](long i) {
+  in_parts(frame, loops * each, [&](long i) {
     const long p = i / each, part = i % each;
     program.run(of(p), packed.whole + p * program.packed_bytes, steps, reverse, program.rows * part / each,
                 program.rows * (part + 1) / each);
   });
+  return nullptr;
 }
