@@ -58,12 +58,15 @@ Before (2026-11-27 and 28), by "deferred" on an AMD (Zen 5; products 485 GFLOP/s
     64x256x256x512         683 0.87 1.08      417 1.85 1.13      135 1.99 1.18
     16x1024x768x768       1706 0.83 2.24     1165 2.41 2.00      355 2.45 1.76
 
-and in bfloat16 (computed in float32: rnn_jax/methods/widened.py) torch 1.70, 0.47, 0.50 and flax 8.5, 2.8, 2.3 times as
-long at the first three for the LSTM, 7.6, 2.4, 1.6 and 6.1, 4.1, 3.0 for the GRU, 10, 3.6, 2.2 and 6.0, 4.9, 3.3 for
-tanh; at 1x4096 on the Intel 2.6, 30, 47 and 141, 152, 179. XLA's loop pays for each of thirty kernels and copies a step
-and runs on one core; in vain were tried its oneDNN, XNNPACK, vectors of 512 bits and its other scheduler, two halves of
-the batch in one body (0.6 of the time on the AMD, 1.2 to 1.5 on the Intel), and one device a core
-(JAX_NUM_CPU_DEVICES=2: torch then 0.64 to 0.84).
+In bfloat16 "auto" computes in float32 on a CPU (rnn_jax/methods/widened.py), and torch with the processor's products of
+bfloat16. Measured 2026-11-28 on the Intel by "native", the gradient, 10 repeats, at the first three shapes: LSTM 6.9,
+13.2, 11.6 ms, torch 1.99, 0.74, 0.65 and flax NNX 11.2, 5.4, 3.5 times as long; GRU 5.2, 10.6, 12.0, 9.7, 3.2, 2.0 and
+9.1, 5.1, 3.6; tanh 2.0, 4.7, 4.8, 12, 3.5, 2.6 and 8.5, 4.7, 3.5. (By "deferred", on the AMD, torch's LSTM took 1.70,
+0.47, 0.50.)
+
+XLA's loop, in "deferred", pays for each of thirty kernels and copies a step, and runs on one core; in vain were tried
+its oneDNN, XNNPACK, vectors of 512 bits and its other scheduler, two halves of the batch in one body (0.6 of the time
+on the AMD, 1.2 to 1.5 on the Intel), and one device a core (JAX_NUM_CPU_DEVICES=2: torch then 0.64 to 0.84).
 
 The allocator is the default one for all. With freed memory kept (MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
 MALLOC_TOP_PAD_=268435456 before the command, near to what the studies do) torch gained more than "deferred", at
