@@ -2,20 +2,21 @@
 
     python -m experiments.speed --config=configs/speed/growth_t.py       10 minutes
 
-Measured 2026-11-23, jax 0.10.2, torch 2.13, 2 shared CPU cores, one JAX device, the gradient, float32: ours in ms, and
-the time of the others over it ("auto" before it ran in chunks at t = 16,384 and above).
+Measured 2026-11-28, jax 0.10.2, torch 2.13, 2 CPU cores of an Intel otherwise idle, one JAX device, the gradient,
+float32, 20 repeats (fewer at the end): ours ("native") in ms, and the time of the others over it, flax's better cell:
 
     1 x t x 64 x 64       64           1,024        4,096        16,384       65,536
-    LSTM                  0.47         7.6          23.8         127          504
-      reference, flax     1.27, 1.44   1.64, 1.61   1.77, 1.76   1.53, 1.43   1.47, 1.51
-      torch               1.73         1.26         1.19         1.07         1.29
-    GRU                   0.55         6.6          21.7         96           443
-      reference, flax     3.5, 2.2     4.8, 2.5     4.8, 2.1     4.1, 1.9     4.1, 1.8
-      torch               12.7         24           28           24           28.5
+    LSTM                  0.58         4.47         15.43        77.34        345.08
+      reference, flax     1.9, 2.0     3.4, 3.1     3.8, 3.9     3.3, 3.1     3.6, 3.4
+      torch               2.7          2.5          2.8          2.2          2.5
+    GRU                   0.44         3.76         10.35        52.70        209.58
+      reference, flax     6.1, 4.3     10.6, 5.6    13.3, 7.6    13.0, 7.0    12.9, 7.0
+      torch               22.4         47.2         62.3         61.5         64.5
 
-To compile a gradient step takes as long at every t: LSTM 370 to 520 ms, GRU 440 to 590 ms, 0.7 to 1.2 times what the
-plain `lax.scan` takes. Memory: 100,000 steps of an LSTM, b = 8, n = 64, d = 256, by method="checkpointed": 28 s a
-gradient, 47 MiB beside arguments and results, 2.2 GB resident in all:
+By "deferred" (2026-11-23) reference took 1.3 to 1.8 times as long for the LSTM and 3.5 to 4.8 for the GRU, torch 1.1 to
+1.7 and 13 to 28. To compile a gradient step takes as long at every t (configs/speed/default.py). Memory: 100,000 steps
+of an LSTM, b = 8, n = 64, d = 256, by method="checkpointed": 28 s a gradient, 47 MiB beside arguments and results,
+2.2 GB resident in all (2026-11-23):
 
     python -m experiments.speed --config.only=lstm --config.shapes=8x100000x64x256 --config.contenders=checkpointed \
         --config.passes=fwdbwd --config.repeats=5
