@@ -35,7 +35,7 @@ Keras:
     64x256x256x512         257   1.20   1.22                          1.26
     16x1024x768x768        863   1.28   1.71                          1.58
 
-In two shorter runs of the same hour torch's LSTM had 0.98 and 1.01 at 32x100 and 50x50. Without a gradient the others
+In a shorter run of the same hour torch's LSTM had 0.98 and 1.01 at 32x100 and 50x50. Without a gradient the others
 took 1.16 to 8.2 times as long (torch's LSTM 1.00 at 50x50, flax's GRU 1.02 at 20x200). The LSTM's share of the peak at
 64x256x256x512 is 0.82 of what this run measured, 0.55 of the highest. Missed: torch's LSTM 1.0 at 32x100 and 50x50 by
 0.05; at 64x256 flax 1.3 for all three; torch 1.5 for GRU and tanh at the two large shapes. To compile a gradient step
