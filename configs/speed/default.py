@@ -39,14 +39,15 @@ In a shorter run of the same hour torch's LSTM had 0.98 and 1.01 at 32x100 and 5
 took 1.16 to 8.2 times as long (torch's LSTM 1.00 at 50x50, flax's GRU 1.02 at 20x200). The LSTM's share of the peak at
 64x256x256x512 is 0.82 of what this run measured, 0.55 of the highest. Missed: torch's LSTM 1.0 at 32x100 and 50x50 by
 0.05; at 64x256 flax 1.3 for all three; torch 1.5 for GRU and tanh at the two large shapes. To compile a gradient step
-takes 0.4 to 0.5 times as long as with "reference" where the machine has compiled the loop before, 1.1 to 1.2 where it
+takes 0.3 to 0.6 times as long as with "reference" where the machine has compiled the loop before, 1.1 to 1.2 where it
 has not, and 1.2 s more the first time of all, at each t from 100 to 10,000.
 
-Where the time goes: of 15 ms at 32x100x64x128 (LSTM) the loops take 3.3 and 4.0, of which up to 1.4 are the kernel's,
-that gives pages to what is written (the studies keep them: rnn_jax/train/memory.py); the rest are XLA's products before
-and after (x W_x 1.5, dx 1.0, dW 2.0 and 3.6, at 100 to 145 GFLOP/s). Our own product in their place was level with it
-(0.7 to 1.4 times the speed). At 16x1024 each core reads all 9.4 MB of weights in each step, for eight rows: columns
-divided among the cores, in place of rows, would halve that; untried.
+Where the time goes: of 15 ms at 32x100x64x128 (LSTM) the loops take 3.3 and 4.0; one thread's half takes up to 1.5 ms
+longer than the other's, perhaps because it is the first to write to new pages (not measured). The rest are XLA's
+products before and after, alone x W_x 1.5, dx 1.0, dW 2.0 and 3.6 ms, at 105 to 200 GFLOP/s. Our own product in their
+place had 0.7 to 1.6 times the speed of XLA's, on a noisy machine, 0.7 for dW at 16x1024. There each core reads all 9.4
+MB of weights in each step of the loop, for eight rows: columns divided among the cores, in place of rows, would halve
+that; untried.
 
 Before (2026-11-27 and 28), by "deferred" on an AMD (Zen 5; products 485 GFLOP/s), ours in ms, torch and flax over it:
 

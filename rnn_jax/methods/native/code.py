@@ -1,6 +1,6 @@
 """C++ for a loop over time: the equations of a step, in order, on the rows of one thread.
 
-A value lies in memory where a `Place` says: slices, transposes and broadcasts are places too, and cost nothing.
+A value lies in memory where a `Place` says (see `places`).
 Element-wise equations of one shape that wait for nothing else become one loop; what only they read stays in registers.
 A value that leaves the loop is written where it is to stay, and so are the parts of a concatenation.
 """
@@ -10,60 +10,20 @@ A value that leaves the loop is written where it is to stay, and so are the part
 
 import itertools
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import variables
-from rnn_jax.methods.fused.axes import Axes, called
+from rnn_jax.methods.fused.axes import Axes
 from rnn_jax.methods.native.expressions import SLOW, Refused, expression, is_elementwise, kind, literal
+from rnn_jax.methods.native.places import VIEWS, Place, dense, indices, inlined, parts, viewed
 
-VIEWS = ("slice", "broadcast_in_dim", "reshape", "squeeze", "transpose", "split", "rev")
 REDUCTIONS = {
     "reduce_sum": ("0", "{} + {}"), "reduce_max": (None, "f_max({}, {})"), "reduce_min": (None, "f_min({}, {})"),
     "reduce_and": ("1", "{} & {}"), "reduce_or": ("0", "{} | {}"), "reduce_prod": ("1", "{} * {}"),
 }  # fmt: skip
-
-
-class Place(NamedTuple):
-    """Where a value lies: at base[offset + sum_i index_i * strides_i]."""
-
-    base: str
-    offset: int
-    strides: tuple[int, ...]
-
-    def at(self, index):
-        terms = [f"{i} * {s}" if s != 1 else i for i, s in zip(index, self.strides, strict=True) if s]
-        return f"{self.base}[{' + '.join([*terms, *([str(self.offset)] if self.offset or not terms else [])])}]"
-
-
-def dense(shape, first=None) -> tuple[int, ...]:
-    """Strides of an array without gaps; `first`: the axis that is outermost in memory."""
-    order = list(range(len(shape)))
-    if first is not None:
-        order.insert(0, order.pop(first))
-    strides, step = [0] * len(shape), 1
-    for i in reversed(order):
-        strides[i], step = step, step * shape[i]
-    return tuple(strides)
-
-
-def inlined(jaxpr: core.Jaxpr, args=None) -> tuple[list[Any], list[Any]]:
-    """(equations, outputs) with those of the calls that it holds."""
-    env = dict(zip(jaxpr.invars, jaxpr.invars if args is None else args, strict=True))
-    read = lambda a: a if isinstance(a, core.Literal) else env[a]
-    eqns = []
-    for eqn in jaxpr.eqns:
-        read_here = [read(a) for a in eqn.invars]
-        if (inside := called(eqn)) is not None:
-            more, outs = inlined(inside, read_here)
-            eqns += more
-        else:
-            outs = [core.Var(v.aval) for v in eqn.outvars]
-            eqns.append(eqn.replace(invars=read_here, outvars=outs))
-        env.update(zip(eqn.outvars, outs, strict=True))
-    return eqns, [read(a) for a in jaxpr.outvars]
 
 
 class Code:
@@ -156,7 +116,7 @@ class Code:
             for e in item:
                 inside = is_elementwise(e)
                 needed.update(v for v in variables(e.invars) if not inside or made_by.get(v) is not item)
-        views = {v for item in self.items for e in item if e.primitive.name in VIEWS for v in e.outvars}
+        views = {v for item in self.items for e in item if e.primitive.name in (*VIEWS, "reshape") for v in e.outvars}
         for i, v in enumerate(self.outs[self.n_carry :], self.n_carry):
             if v in made_by and v not in views and v not in self.places:
                 self.places[v] = self.y_places[i]
@@ -166,13 +126,15 @@ class Code:
                     if v in needed and v not in views and v not in self.places:
                         self.places[v] = self.new(v)
                 if e.primitive.name == "concatenate":
-                    whole, axis, at = self.places[e.outvars[0]], e.params["dimension"], 0
-                    for a in e.invars:
-                        part = whole._replace(offset=whole.offset + at * whole.strides[axis])
-                        at += a.aval.shape[axis]
+                    for a, part in zip(e.invars, self.pieces(e), strict=True):
                         own = made_by.get(a) if not isinstance(a, core.Literal) else None
                         if own and is_elementwise(own[0]) and a not in self.places:
                             self.places[a] = part
+
+    def pieces(self, e) -> list[Place]:
+        """Where the operands of a concatenation lie in it."""
+        axis = e.params["dimension"]
+        return parts(self.places[e.outvars[0]], axis, [a.aval.shape[axis] for a in e.invars])
 
     # ------------------------------------------------------------------------------------------------- in which order
 
@@ -204,7 +166,7 @@ class Code:
         e, name = item[0], item[0].primitive.name
         if is_elementwise(e):
             self.loop(item)
-        elif name in VIEWS:
+        elif name in (*VIEWS, "reshape"):
             self.view(e)
         elif name == "dot_general":
             self.product(e)
@@ -239,7 +201,7 @@ class Code:
     def loop(self, group):
         """One loop for element-wise equations."""
         v = group[0].outvars[0]
-        index, known, body = [f"i{i}" for i in range(v.aval.ndim)], {}, []
+        index, known, body = indices(v), {}, []
         for e in group:
             out = e.outvars[0]
             text = expression(e, [self.value(a, index, known) for a in e.invars], index)
@@ -251,41 +213,14 @@ class Code:
         self.nest(self.bounds(v), body)
 
     def view(self, e):
-        name, out, params = e.primitive.name, e.outvars[0], e.params
-        if isinstance(e.invars[0], core.Literal):
-            place = self.new(out)
-            value = literal(e.invars[0].val, e.invars[0].aval.dtype)
-            self.nest(self.bounds(out), [f"{place.at([f'i{i}' for i in range(out.aval.ndim)])} = {value};"])
-            self.places[out] = place
-            return
-        a = e.invars[0]
-        place, shape = self.places[a], a.aval.shape
-        if name == "slice":
-            steps = params["strides"] or (1,) * len(shape)
-            offset = sum(i * s for i, s in zip(params["start_indices"], place.strides, strict=True))
-            strides = tuple(s * k for s, k in zip(place.strides, steps, strict=True))
-            self.places[out] = Place(place.base, place.offset + offset, strides)
-        elif name == "split":
-            at = place.offset
-            for v, n in zip(e.outvars, params["sizes"], strict=True):
-                self.places[v] = place._replace(offset=at)
-                at += n * place.strides[params["axis"]]
-        elif name == "rev":
-            strides = [-s if i in params["dimensions"] else s for i, s in enumerate(place.strides)]
-            offset = sum((shape[i] - 1) * place.strides[i] for i in params["dimensions"])
-            self.places[out] = Place(place.base, place.offset + offset, tuple(strides))
-        elif name == "transpose":
-            self.places[out] = place._replace(strides=tuple(place.strides[i] for i in params["permutation"]))
-        elif name == "squeeze":
-            kept = [s for i, s in enumerate(place.strides) if i not in params["dimensions"]]
-            self.places[out] = place._replace(strides=tuple(kept))
-        elif name == "broadcast_in_dim":
-            strides = [0] * out.aval.ndim
-            for i, k in enumerate(params["broadcast_dimensions"]):
-                strides[k] = place.strides[i] if shape[i] == out.aval.shape[k] else 0
-            self.places[out] = place._replace(strides=tuple(strides))
-        else:
+        a, out = e.invars[0], e.outvars[0]
+        if isinstance(a, core.Literal):
+            self.places[out] = self.new(out)
+            self.nest(self.bounds(out), [f"{self.places[out].at(indices(out))} = {self.value(a, ())};"])
+        elif e.primitive.name == "reshape":
             self.places[out] = self.reshaped(a, out)
+        else:
+            self.places.update(zip(e.outvars, viewed(e, self.places[a]), strict=True))
 
     def reshaped(self, a, out) -> Place:
         place, rows = self.places[a], [self.row_axis(v) for v in (a, out)]
@@ -298,23 +233,18 @@ class Code:
         return place._replace(strides=dense(out.aval.shape, rows[1]))
 
     def copy(self, v, one: Place, other: Place):
-        index = [f"i{i}" for i in range(v.aval.ndim)]
-        self.nest(self.bounds(v), [f"{other.at(index)} = {one.at(index)};"])
+        self.nest(self.bounds(v), [f"{other.at(indices(v))} = {one.at(indices(v))};"])
 
     def concatenate(self, e):
-        out, axis, at = e.outvars[0], e.params["dimension"], 0
-        whole, index = self.places[out], [f"i{i}" for i in range(out.aval.ndim)]
-        for a in e.invars:
-            part = whole._replace(offset=whole.offset + at * whole.strides[axis])
-            at += a.aval.shape[axis]
+        for a, part in zip(e.invars, self.pieces(e), strict=True):
             if isinstance(a, core.Literal) or self.places[a] != part:
-                self.nest(self.bounds(a), [f"{part.at(index)} = {self.value(a, index)};"])
+                self.nest(self.bounds(a), [f"{part.at(indices(a))} = {self.value(a, indices(a))};"])
 
     def pad(self, e):
         (a, filler), out = e.invars, e.outvars[0]
         if any(low < 0 or high < 0 for low, high, _ in e.params["padding_config"]):
             raise Refused("no code for a pad that cuts")
-        whole, index = self.places[out], [f"i{i}" for i in range(out.aval.ndim)]
+        whole, index = self.places[out], indices(out)
         self.nest(self.bounds(out), [f"{whole.at(index)} = {self.value(filler, ())};"])
         offset = sum(low * s for (low, _, _), s in zip(e.params["padding_config"], whole.strides, strict=True))
         strides = [s * (1 + gap) for (_, _, gap), s in zip(e.params["padding_config"], whole.strides, strict=True)]
@@ -428,7 +358,6 @@ class Code:
 
     def finish_step(self):
         """Outputs that lie elsewhere, then the carry: a value that is another leaf of the carry is saved first."""
-        index = lambda v: [f"i{i}" for i in range(v.aval.ndim)]
         for i, v in enumerate(self.outs[self.n_carry :], self.n_carry):
             if isinstance(v, core.Literal):
                 name = f"m{next(self.numbers)}"
@@ -446,9 +375,9 @@ class Code:
             if place.base in bases and place != self.places[old]:
                 place = self.new(v)
                 self.copy(v, self.places[v], place)
-            found.append(place.at(index(old)))
+            found.append(place.at(indices(old)))
         for old, value in zip(carry, found, strict=True):
-            if value != (to := self.places[old].at(index(old))):
+            if value != (to := self.places[old].at(indices(old))):
                 self.nest(self.bounds(old), [f"{to} = {value};"])
 
     def moved(self, pointer, v, inwards: bool) -> list[str]:
