@@ -270,6 +270,8 @@ class Code:
         if not inside:
             self.slow.add("sums over the last axis")
 
+    # --------------------------------------------------------------------------------------------------------- products
+
     def product(self, e):
         """A dot_general: of the rows and a weight by packed panels, any other by plain loops."""
         (contract, batch), out = e.params["dimension_numbers"], e.outvars[0]
@@ -355,6 +357,8 @@ class Code:
         self.packed_size += f" + {len(offsets(heads))} * sizeof({t}) * packed_size<{t}>({k}, {len(places)})"
         self.packed[key] = name
         return name
+
+    # -------------------------------------------------------------------------------------------------------- the whole
 
     def finish_step(self):
         """Outputs that lie elsewhere, then the carry: a value that is another leaf of the carry is saved first."""
