@@ -15,11 +15,25 @@ import rnn_jax
 from rnn_jax import cells, scan
 from rnn_jax.methods import native
 from rnn_jax.methods.native import build
+from rnn_jax.tracing import inner_jaxprs
 
 pytestmark = [
     pytest.mark.usefixtures("x64", "quick_compilation"),
     pytest.mark.skipif(bool(build.problem()), reason="needs a C++ compiler"),
 ]
+
+
+@pytest.fixture(params=["outside", "inside"])
+def products(request, monkeypatch):
+    """Are products of x and weight gradients taken by XLA or, as where the batch is large, in the loop?"""
+    monkeypatch.setattr(native, "ROWS", 0 if request.param == "inside" else 10**9)
+
+
+@pytest.fixture
+def inside(monkeypatch):
+    monkeypatch.setattr(native, "ROWS", 0)
+
+
 TAKEN = [cell for cell in CELLS if cell != "lru"]  # which is complex
 
 
@@ -31,6 +45,14 @@ def test_equals_the_reference(cell, mask, reverse):
     agree(gradients(*args, method="native", **kwargs), gradients(*args, method="reference", **kwargs))
 
 
+@pytest.mark.usefixtures("inside")
+@pytest.mark.parametrize("cell", TAKEN)
+def test_equals_the_reference_with_all_products_inside(cell):
+    args, kwargs = (CELLS[cell].step, *problem(CELLS[cell])), MASKS["both"]
+    agree(gradients(*args, method="native", **kwargs), gradients(*args, method="reference", **kwargs))
+
+
+@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("cell", ["lstm", "gru", "tanh", "min_lstm"])
 def test_single_precision(cell):
     args = jax.tree.map(lambda a: a.astype(jnp.float32), problem(CELLS[cell]))
@@ -99,7 +121,15 @@ def heads(p, h, x):
     return jnp.tanh(u + x), u
 
 
-STEPS = [shifted, normalised, across_rows, two_ways, units, heads]
+def from_x(p, h, x):
+    """Products of x and of what is made of it: added, cut, used twice, a layer of their own; of half a step late."""
+    u = x @ p["a"] + 1
+    early, late = u[:, :2], jnp.concatenate([x[:, 1:], x[:, :1]], 1) @ p["a"].T
+    z = jnp.tanh(late) @ p["a"] + h @ p["a"] + late
+    return jnp.tanh(z + u + x @ (p["a"] * p["s"])), (early * h[:, :2], x @ p["a"])
+
+
+STEPS = [from_x, shifted, normalised, across_rows, two_ways, units, heads]
 
 
 def step_problem(b=B):
@@ -107,6 +137,7 @@ def step_problem(b=B):
     return params, normal(1, b, D), normal(2, T, b, D)
 
 
+@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize(
     ("step", "mask"), [*((s, "full") for s in STEPS), *((s, "both") for s in STEPS if s is not normalised)]
 )  # masks want outputs with an axis of rows
@@ -115,6 +146,46 @@ def test_other_steps(step, mask):
     agree(gradients(*args, method="native", **MASKS[mask]), gradients(*args, method="reference", **MASKS[mask]), 1e-11)
 
 
+def whole_loops(f, *args):
+    """The loops in the program of f, and whether it has products outside of them."""
+    each = lambda jaxpr: [e for eqn in jaxpr.eqns for e in [eqn, *(e for j in inner_jaxprs(eqn) for e in each(j))]]
+    eqns = each(jax.make_jaxpr(f)(*args).jaxpr)
+    return [e for e in eqns if e.primitive.name == "native_loop"], any(e.primitive.name == "dot_general" for e in eqns)
+
+
+@pytest.mark.usefixtures("inside")
+@pytest.mark.parametrize("cell", ["lstm", "gru", "tanh"])
+def test_a_gradient_that_nobody_asks_for_is_not_computed(cell):
+    cell = CELLS[cell]
+    args, n = problem(cell), 2 if cell is CELLS["lstm"] else 1
+    loss = lambda *a: scalar(scan(cell.step, *a, method="native"))
+    (_, back), by_xla = whole_loops(jax.grad(loss), *args)
+    assert not by_xla
+    assert len(back.outvars) == n + len(args[0]) + (cell is CELLS["gru"]) * 3  # d carry, and totals
+    (_, more), _ = whole_loops(jax.grad(loss, (0, 2)), *args)
+    assert more.outvars[-1].aval.shape == args[2].shape
+    assert len(more.outvars) == len(back.outvars) + 1
+    agree(jax.grad(loss)(*args), jax.grad(loss, (0, 2))(*args)[0], 1e-14)
+
+
+def test_products_are_inside_where_the_batch_is_large():
+    cell = cells.gru()
+    for b, outside in ((native.ROWS * native.threads(), False), (native.ROWS * native.threads() - 1, True)):
+        args = cell.init(jax.random.key(0), 5, 4), cell.carry(b, 4), normal(3, 2, b, 5).astype(jnp.float32)
+        _, by_xla = whole_loops(jax.grad(lambda *a: scalar(scan(cell.step, *a, method="native"))), *args)
+        assert by_xla == outside
+
+
+@pytest.mark.parametrize("steps", [1, 2, 300])
+def test_more_steps_than_a_block_has(steps):
+    """Blocks are of 128 rows or more; here the last one is shorter."""
+    cell, b = cells.lstm(), 17
+    args = cell.init(jax.random.key(0), 3, 4), cell.carry(b, 4), normal(3, steps, b, 3).astype(jnp.float32)
+    for reverse in (False, True):
+        agree(*(gradients(cell.step, *args, method=m, reverse=reverse) for m in ("native", "reference")), 1e-6)
+
+
+@pytest.mark.usefixtures("products")
 def test_no_batch():
     params, h, xs = step_problem()
     agree(*(gradients(alone, params, h[0], xs, method=m) for m in ("native", "reference")))
@@ -136,6 +207,7 @@ def test_a_carry_of_several_kinds_whose_leaves_change_places():
 # ------------------------------------------------------------------------------------- rows, threads, and axes of vmap
 
 
+@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("b", [1, 2, 17, 50])
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (3, 33), (7, 64)])
 def test_blocks_of_any_size(b, n, d):
@@ -147,6 +219,7 @@ def test_blocks_of_any_size(b, n, d):
         agree(*(gradients(cell.step, *args, method=m) for m in ("native", "reference")), tolerance)
 
 
+@pytest.mark.usefixtures("products")
 def test_vmap_of_params_of_inputs_and_of_both():
     cell = cells.lstm()
     params, carry, xs = problem(cell)
@@ -162,6 +235,7 @@ def test_vmap_of_params_of_inputs_and_of_both():
     agree(run("native"), run("reference"))
 
 
+@pytest.mark.usefixtures("products")
 def test_second_derivatives_and_a_scan_over_scans():
     params, h, xs = step_problem()
 

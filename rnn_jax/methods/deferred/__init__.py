@@ -34,15 +34,16 @@ from rnn_jax.methods.deferred.placement import AHEAD, ONCE, make_plan, place, va
 from rnn_jax.tracing import Body, effects_of
 
 
-def run(body: Body, fixed, carry, xs, length: int, reverse: bool, make=make_loop):
+def run(body: Body, fixed, carry, xs, length: int, reverse: bool, make=make_loop, inside=False):
     """The method: (carry, ys) of `body` over `length` steps, flat lists in and out.
 
     make  (plan, length, reverse) -> loop, the function (once, ahead [t ...], carry) -> (carry, out [t ...]) that does
           what is left when the equations known beforehand are done. Other methods bring their own.
+    inside  are products of x and weight gradients left to the loop (see `make_plan`)?
     """
     if length == 0:
         return carry, [jnp.zeros((0, *v.aval.shape), v.aval.dtype) for v in body.jaxpr.outvars[body.n_carry :]]
-    plan = make_plan(body, length)
+    plan = make_plan(body, length, inside)
     where, jaxpr = plan.where, plan.body.jaxpr
     env = dict(zip(jaxpr.invars, [*fixed, *carry, *xs], strict=True))
     for eqn in plan.once:

@@ -3,12 +3,13 @@
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+from jax import custom_derivatives, lax
 from jax.extend import core
 
 from rnn_jax.methods.deferred.equations import apply, evaluate, product
@@ -21,7 +22,7 @@ from rnn_jax.methods.deferred.layout import (
     turn,
     turn_products,
 )
-from rnn_jax.methods.deferred.placement import AHEAD, LOOP, Plan, Sum, is_float, variables, weight_of
+from rnn_jax.methods.deferred.placement import AHEAD, LOOP, Plan, Sum, is_float, variables, weight_after, weight_of
 from rnn_jax.tracing import effects_of, flatten, live
 
 # What is dear to compute and cheap to store: the backward pass reads these values, where arithmetic is all it does and
@@ -41,7 +42,7 @@ def step_values(plan: Plan, env, saved=None, turned=None):
         if isinstance(item, Sum):
             pairs = [[a.val if isinstance(a, core.Literal) else env[a] for a in e.invars] for e in item.products]
             if saved is not None:
-                env[item.z] = restored(plan, item)(saved[item.z], [env[v] for v in item.inner], pairs)
+                env[item.z] = restored(plan, item)(saved[item.z], [env[v] for v in added(plan, item)], pairs)
                 continue
             z = [term(plan, e, env, turned) for e in item.products]
             z += [env[v] for v in item.outside + item.inner]
@@ -61,6 +62,11 @@ def term(plan: Plan, eqn, env, turned):
     return multiply(eqn, w, env[eqn.invars[1 - w]], turned[weight] if is_turned(eqn, w) else env[weight])
 
 
+def added(plan: Plan, item: Sum):
+    """The terms of a Sum, but for products, whose gradient is taken in the loop."""
+    return item.inner + item.outside if plan.inside else item.inner
+
+
 def restored(plan: Plan, item: Sum):
     """The function (z, inner, operands) -> z whose gradient is that of a sum of products: dz to z itself and to every
     inner term, dz W^T to the operand of a product. A once weight gets its gradient after the loop, not here."""
@@ -72,7 +78,7 @@ def restored(plan: Plan, item: Sum):
     def backward(pairs, dz):
         grads = []
         for eqn, (a, b) in zip(item.products, pairs, strict=True):
-            w = weight_of(eqn, plan.where)
+            w = weight_after(plan, eqn)
             f = lambda a, b, eqn=eqn: apply(eqn, [a, b] if eqn.invars[0] is not eqn.invars[1] else [a])[0]
             if w is None:
                 da, db = jax.vjp(lambda a, b: product_of(eqn, a, b), a, b)[1](dz)
@@ -81,7 +87,7 @@ def restored(plan: Plan, item: Sum):
                 grads.append([jax.vjp(lambda a: f(a, b), a)[1](dz)[0], None])
             else:
                 grads.append([None, jax.vjp(lambda b: f(a, b), b)[1](dz)[0]])
-        return dz, [dz] * len(item.inner), grads
+        return dz, [dz] * len(added(plan, item)), grads
 
     restore.defvjp(lambda z, inner, pairs: (z, pairs), backward)
     return restore
@@ -121,25 +127,29 @@ class Backward(NamedTuple):
     turned: list[core.Var]  # once weights that it reads transposed
 
 
-def trace_backward(plan: Plan, turning=True) -> Backward:
-    """Traces the backward step once, as the vjp of the forward step evaluated from stored values."""
+def trace_backward(plan: Plan, turning=True, without=frozenset()) -> Backward:
+    """Traces the backward step once, as the vjp of the forward step evaluated from stored values. without: values
+    known ahead of which no gradient is asked for."""
     body, where = plan.body, plan.where
     carry_in = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
     carry_out = body.jaxpr.outvars[: body.n_carry]
     sums = [s for s in plan.loop if isinstance(s, Sum)]
-    outsides = {v for s in sums for v in s.outside}
-    deferred = [(e, w) for s in sums for e in s.products if (w := weight_of(e, where)) is not None]
+    outsides = set() if plan.inside else {v for s in sums for v in s.outside}
+    deferred = [(e, w) for s in sums for e in s.products if (w := weight_after(plan, e)) is not None]
     weights_only = {e.invars[w] for e, w in deferred}
     elsewhere = (
         {v for item in plan.loop if not isinstance(item, Sum) for v in variables(item.invars)}
         | set(variables(carry_out))
-        | {v for s in sums for e in s.products if weight_of(e, where) is None for v in variables(e.invars)}
+        | {v for s in sums for e in s.products if weight_after(plan, e) is None for v in variables(e.invars)}
+        | {v for s in sums for v in s.outside if plan.inside}
     )
     once = [
         v for v in plan.loop_once if is_float(v) and v not in outsides and (v not in weights_only or v in elsewhere)
     ]
-    ahead = [v for v in plan.loop_ahead if is_float(v) and (v not in outsides or v in elsewhere)]
-    handed = [s for s in sums if s.outside or any(weight_of(e, where) is not None for e in s.products)]
+    ahead = [v for v in plan.loop_ahead if is_float(v) and v not in without and (v not in outsides or v in elsewhere)]
+    handed = [
+        s for s in sums if (s.outside and not plan.inside) or any(weight_after(plan, e) is not None for e in s.products)
+    ]
     operands = [e.invars[1 - w] for e, w in deferred]
     operands = [v for v in dict.fromkeys(operands) if v not in carry_in and where[v] == LOOP]
     stored = [s.z for s in sums] + [v for e in plan.loop if not isinstance(e, Sum) and e.effects for v in e.outvars]
@@ -258,7 +268,7 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn, turning=True)
 
         return run(step, carry, ahead, length, reverse)
 
-    backward = functools.cache(lambda: trace_backward(plan, turning))  # only where a gradient is asked for
+    backward = functools.cache(functools.partial(trace_backward, plan, turning))  # only where a gradient is asked for
 
     @jax.custom_vjp
     def loop(once, ahead, carry):
@@ -269,16 +279,18 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn, turning=True)
     as_output = {i: plan.loop_out.index(v) for i, v in enumerate(carry_out) if v in plan.loop_out}
 
     def loop_forward(once, ahead, carry):
-        back = backward()
+        without = frozenset(v for v, a in zip(plan.loop_ahead, ahead, strict=True) if not a.perturbed)
+        back = backward(without)
+        once, ahead, carry = ([a.value for a in group] for group in (once, ahead, carry))
         own = [i for i in back.carries if i not in as_output]
         keep = [v for v in dict.fromkeys([*back.kept, *back.made]) if v not in plan.loop_out]
         last, (out, kept, stacks) = forward(once, ahead, carry, keep, own)
-        return (last, out), (once, ahead, carry, out, kept, stacks)
+        return (last, out), (once, ahead, carry, out, kept, stacks, Without(without))
 
     def loop_backward(residuals, cotangents):
-        once, ahead, carry, out, kept, stacks = residuals
-        d_last, d_out = cotangents
-        back = backward()
+        once, ahead, carry, out, kept, stacks, without = residuals
+        back = backward(without.gradient)
+        d_last, d_out = jax.tree.map(instantiate, cotangents, is_leaf=is_zero)
         own = [i for i in back.carries if i not in as_output]
         carries: list[Any] = [None] * body.n_carry
         for i in back.carries:
@@ -313,10 +325,10 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn, turning=True)
         operands = dict(zip(back.operands, us, strict=True)) | dict(zip(carry_in, carries, strict=True))
         operands |= dict(zip(plan.loop_ahead, ahead, strict=True))
         for s, d in zip(back.sums, dz, strict=True):
-            for v in s.outside:
+            for v in () if plan.inside else s.outside:
                 add(v, d if where[v] == AHEAD else sum_over_time(d, total_dtype(s.z)))
             for eqn in s.products:
-                w = weight_of(eqn, where)
+                w = weight_after(plan, eqn)
                 if w is not None:
                     add(eqn.invars[w], weight_gradient(eqn, w, operands[eqn.invars[1 - w]], d))
         cast = lambda v: grads[v].astype(v.aval.dtype) if v in grads else None
@@ -324,8 +336,22 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn, turning=True)
         d_first = [next(d_smooth) if is_float(v) else None for v in carry_in]
         return [cast(v) for v in plan.loop_once], [cast(v) for v in plan.loop_ahead], d_first
 
-    loop.defvjp(loop_forward, loop_backward)
+    loop.defvjp(loop_forward, loop_backward, symbolic_zeros=True)
     return loop
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Without:
+    gradient: frozenset[Any]  # of these values none is asked for
+
+
+def is_zero(cotangent):
+    return isinstance(cotangent, custom_derivatives.SymbolicZero)
+
+
+def instantiate(cotangent):
+    return jnp.zeros(cotangent.shape, cotangent.dtype) if is_zero(cotangent) else cotangent
 
 
 def weight_gradient(eqn, w, u, dz):

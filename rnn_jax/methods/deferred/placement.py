@@ -48,6 +48,7 @@ class Plan(NamedTuple):
     loop_ahead: list[core.Var]
     loop_out: list[core.Var]  # loop values that leave it stacked: outputs, and inputs of `after`
     notes: list[str]  # what stays in the loop although it need not, for `explain`
+    inside: bool  # are `plain` products, those of x too, and the gradients of their weights, left to the loop?
 
 
 def variables(atoms):
@@ -139,7 +140,37 @@ def weight_of(eqn, where):
     return kinds.index(ONCE) if sorted(kinds) == [ONCE, LOOP] else None
 
 
-def make_plan(body: Body, length: int) -> Plan:
+def is_plain(eqn, w) -> bool:
+    """Is this the product of rows with a weight, its operand w: [r k] [k m] -> [r m], or the weight transposed?"""
+    if w != 1 or eqn.primitive.name != "dot_general" or any(a.aval.ndim != 2 for a in eqn.invars):
+        return False
+    (contract, _), types = eqn.params["dimension_numbers"], {v.aval.dtype for v in [*eqn.invars, *eqn.outvars]}
+    return contract[0] == (1,) and len(contract[1]) == 1 and types in ({jnp.dtype("f4")}, {jnp.dtype("f8")})
+
+
+def weight_after(plan: Plan, eqn):
+    """The index of the weight of a product whose gradient is taken after the loop, or None."""
+    w = weight_of(eqn, plan.where)
+    return None if plan.inside and is_plain(eqn, w) else w
+
+
+def take_in(jaxpr, where):
+    """Places products of x that only sums in the loop read in it, and those sums."""
+    outputs = set(variables(jaxpr.outvars))
+    users: dict[Any, list[Any]] = {}
+    for eqn in jaxpr.eqns:
+        for v in variables(eqn.invars):
+            users.setdefault(v, []).append(eqn)
+    for eqn in reversed(jaxpr.eqns):
+        places = [ONCE if isinstance(a, core.Literal) else where[a] for a in eqn.invars]
+        kind, v = eqn.primitive.name, eqn.outvars[0] if eqn.outvars else None
+        fit = kind in ("add", "add_any") or (places == [AHEAD, ONCE] and is_plain(eqn, 1))
+        summed = all(u.primitive.name in ("add", "add_any") and where[u.outvars[0]] == LOOP for u in users.get(v, ()))
+        if v is not None and where[v] == AHEAD and fit and summed and v not in outputs:
+            where[v] = LOOP
+
+
+def make_plan(body: Body, length: int, inside=False) -> Plan:
     jaxpr, _ = flatten(core.ClosedJaxpr(body.jaxpr, []), keep_names=False)
     body = body._replace(jaxpr=jaxpr)
     where, notes = place(body, length)
@@ -147,6 +178,8 @@ def make_plan(body: Body, length: int) -> Plan:
         jaxpr = split
         body = body._replace(jaxpr=jaxpr)
         where, notes = place(body, length)
+    if inside:
+        take_in(jaxpr, where)
     by_place: list[list[Any]] = [[], [], [], []]
     for eqn in jaxpr.eqns:
         by_place[where[eqn.outvars[0]] if eqn.outvars else LOOP].append(eqn)
@@ -174,7 +207,7 @@ def make_plan(body: Body, length: int) -> Plan:
     ]
     return Plan(
         body, where, once, ahead, after, loop, presums, widened, spread,
-        reads_of(ONCE), reads_of(AHEAD), list(dict.fromkeys(made_in_loop)), notes,
+        reads_of(ONCE), reads_of(AHEAD), list(dict.fromkeys(made_in_loop)), notes, inside,
     )  # fmt: skip
 
 

@@ -17,11 +17,11 @@ from rnn_jax.methods.fused.axes import ELEMENTWISE, whole
 from rnn_jax.tracing import Body, effects_of, flatten, live
 
 
-def slice_early(body: Body, length: int) -> Body:
+def slice_early(body: Body, length: int, at=LOOP) -> Body:
     """Gates that are slices of one sum, a = x @ W_x + h @ W_h + b, as a sum each, of slices of W_h and of the rest.
 
     A slice within the loop moves up, through element-wise equations and the free axes of products, to values known
-    before the loop. Where it would reach the carry it stays.
+    before the loop. Where it would reach the carry it stays. at=AHEAD: so do slices of what is known ahead, to params.
     """
     jaxpr, _ = flatten(core.ClosedJaxpr(body.jaxpr, []), keep_names=False)
     where, _ = place(body._replace(jaxpr=jaxpr), length)
@@ -41,10 +41,10 @@ def slice_early(body: Body, length: int) -> Body:
         shape = (*a.aval.shape[:axis], stop - start, *a.aval.shape[axis + 1 :])
         if shape == a.aval.shape:
             return a
-        if where[a] != LOOP:
+        if where[a] < at:
             sliced = jax.make_jaxpr(lambda a: lax.slice_in_dim(a, start, stop, axis=axis))(a.aval)
             return emit(sliced.eqns[0], [a], shape, {})
-        if a not in made_by:  # the carry
+        if a not in made_by:  # the carry, or x
             return None
         eqn = made_by[a]
         if is_slice(eqn):
@@ -60,7 +60,7 @@ def slice_early(body: Body, length: int) -> Body:
         return None if any(v is None for v in invars) else emit(eqn, invars, shape, params)
 
     for eqn in jaxpr.eqns:
-        if is_slice(eqn) and where[eqn.outvars[0]] == LOOP:
+        if is_slice(eqn) and where[eqn.outvars[0]] == at:
             made = [cut(eqn.invars[0], *piece) for piece in pieces(eqn)]
             if None not in made:
                 instead.update(zip(eqn.outvars, made, strict=True))

@@ -19,6 +19,7 @@ each loop, and once on a machine (see `build`). float32 or float64. Reverse mode
 # (the types of jaxprs are not in JAX's annotations)
 
 import functools
+import os
 import warnings
 
 import jax
@@ -26,12 +27,15 @@ import jax.numpy as jnp
 
 from rnn_jax.methods import deferred, kernels
 from rnn_jax.methods.deferred.loop import in_turn, loop_step, make_loop
-from rnn_jax.methods.deferred.placement import Plan
+from rnn_jax.methods.deferred.placement import AHEAD, Plan
+from rnn_jax.methods.fused.slices import slice_early
 from rnn_jax.methods.native.build import problem
 from rnn_jax.methods.native.call import call
 from rnn_jax.methods.native.code import Code
 from rnn_jax.methods.native.expressions import Refused
 from rnn_jax.tracing import Body, flatten
+
+ROWS = 8  # for each thread, from which on products of x and weight gradients are taken within the loop
 
 
 def run(body: Body, fixed, carry, xs, length: int, reverse: bool, strict=True):
@@ -39,7 +43,21 @@ def run(body: Body, fixed, carry, xs, length: int, reverse: bool, strict=True):
     if jax.default_backend() != "cpu":
         raise Refused(f'needs a CPU, and JAX runs on "{jax.default_backend()}"')
     make = functools.partial(make_loop, run=functools.partial(scan, strict=strict), turning=False)
-    return deferred.run(body, fixed, carry, xs, length, reverse, make)
+    if inside := rows_of(body) >= ROWS * threads():
+        body = slice_early(body, length, AHEAD)
+    return deferred.run(body, fixed, carry, xs, length, reverse, make, inside)
+
+
+def rows_of(body: Body) -> int:
+    """Of the batch, as far as the carry tells."""
+    carry = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
+    return max((v.aval.shape[0] for v in carry if v.aval.ndim == 2), default=1)
+
+
+@functools.cache
+def threads() -> int:
+    """As many as XLA has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def scan(step, carry, xs, length: int, reverse: bool, strict: bool):

@@ -76,13 +76,13 @@ template <class T> INLINE T f_power(T a, int n) {
 // --------------------------------------------------------------------------------------------------- of runtime.cc
 
 #if defined(__AVX512F__)
-enum { BYTES = 64, MR = 8 };
+enum { BYTES = 64, MR = 14 };
 #elif defined(__AVX__)
 enum { BYTES = 32, MR = 6 };
 #else
 enum { BYTES = 16, MR = 8 };
 #endif
-enum { ALIGNED = 64 };
+enum { ALIGNED = 64, BLOCK = 1 << 19, DEEP = 128 };  // bytes; rows
 
 template <class T> constexpr long width() { return 2 * BYTES / (long)sizeof(T); }
 template <class T> constexpr long packed_size(long k, long n) {
@@ -91,6 +91,11 @@ template <class T> constexpr long packed_size(long k, long n) {
 
 // c [m n] = a [m k] b [k n], rows lda and ldc apart; b as `pack` lays it out.
 template <class T> void multiply(long m, long k, long n, const T* a, long lda, const T* b, T* c, long ldc);
+// c [m n] += a^T b, of a [k m] and b [k n]; again: b is that of this thread's last call.
+template <class T> void accumulate(long k, long m, long n, const T* a, const T* b, T* c, bool again);
+// out = in + the parts, `apart` bytes from each other, of one slice of n numbers.
+template <class T>
+void add_parts(long n, const T* in, T* out, const char* parts, long apart, long n_parts, long slice, long slices);
 // The weight at (i, j) is w[i * along + places[j]].
 template <class T> void pack(long k, long n, const T* w, long along, const long* places, T* out);
 
@@ -110,14 +115,23 @@ struct Memory {
   }
 };
 
+// Of a block, whose values of a step take so many bytes: those that stay in the cache, and enough for a product.
+INLINE long steps_at_once(long steps, long rows, long bytes) {
+  const long fitting = bytes ? BLOCK / bytes : steps, enough = (DEEP + rows - 1) / rows;
+  const long most = fitting > enough ? fitting : enough;
+  return most > steps ? steps : most;
+}
+
 struct Program {  // what is generated
   int n_in, n_out;
   int first_x, first_y;  // the first of all inputs and outputs with an axis of time
   int first_rank;        // of the first output
   const long *in_bytes, *out_bytes;  // of one step
-  long rows, packed_bytes;           // rows: 1 where they depend on each other
+  long rows, packed_bytes, totals_bytes;  // rows: 1 where they depend on each other; totals of each part
   void (*prepare)(const Arrays&, char* packed);
-  void (*run)(const Arrays&, const char* packed, long steps, bool reverse, long from, long to);
+  void (*run)(const Arrays&, const char* packed, char* totals, long steps, bool reverse, long from,
+              long to);
+  void (*gather)(const Arrays&, const char* totals, long parts, long slice, long slices);
 };
 
 struct XLA_FFI_Error;

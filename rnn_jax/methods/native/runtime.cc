@@ -8,7 +8,10 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include <sys/mman.h>
 
 #include "loop.h"
 #include "xla/ffi/api/c_api.h"
@@ -16,61 +19,99 @@
 // ------------------------------------------------------------------------------------------------ matrix products
 // c [m n] = a [m k] b [k n]. b is packed before the loop: panels of NR columns, each [k NR], the last one with zeros.
 // A block of up to MR rows times a panel stays in registers; its inner loop reads NR numbers of b and one of each row.
+// The gradient of a weight, c += a^T b, is taken so too: b is packed then, and a lies as columns of M numbers.
+
+enum { K = 256, AHEAD = 64 };  // of a panel: as much as the first cache has room for; how far ahead it is fetched
 
 template <class T> struct Vector {
   typedef T type __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias));
 };
 
-template <int M, class T>
-INLINE void panel(long k, const T* a, long lda, const T* b, T* c, long ldc, long columns) {
+template <int M, bool SUM, class T>
+static void tile(long k, const T* a, long lda, const T* b, T* c, long ldc, long columns, bool more) {
   typedef typename Vector<T>::type V;
   constexpr long NR = width<T>(), half = NR / 2;
   V sum[M][2] = {};
+  if (SUM && more)
+    for (int r = 0; r < M; r++) __builtin_prefetch(c + r * ldc), __builtin_prefetch(c + r * ldc + half);
   for (long i = 0; i < k; i++, b += NR) {
     V one = *(const V*)b, two = *(const V*)(b + half);
-#pragma GCC unroll 8
+    __builtin_prefetch(b + AHEAD * NR), __builtin_prefetch(b + AHEAD * NR + half);
+#pragma GCC unroll 16
     for (int r = 0; r < M; r++) {
-      T x = a[r * lda + i];
+      T x = SUM ? a[i * M + r] : a[r * lda + i];
       sum[r][0] += x * one;
       sum[r][1] += x * two;
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < M; r++) {
     T* out = c + r * ldc;
     if (columns == NR) {
-      *(V*)out = sum[r][0];
-      *(V*)(out + half) = sum[r][1];
+      *(V*)out = more ? *(V*)out + sum[r][0] : sum[r][0];
+      *(V*)(out + half) = more ? *(V*)(out + half) + sum[r][1] : sum[r][1];
     } else {
       T some[NR];
       std::memcpy(some, sum[r], sizeof some);
-      for (long j = 0; j < columns; j++) out[j] = some[j];
+      for (long j = 0; j < columns; j++) out[j] = more ? out[j] + some[j] : some[j];
     }
+  }
+}
+
+template <class T> using Tile = void (*)(long, const T*, long, const T*, T*, long, long, bool);
+template <class T, bool SUM, size_t... I> static Tile<T> tile_of(long m, std::index_sequence<I...>) {
+  static constexpr Tile<T> all[] = {tile<I + 1, SUM, T>...};
+  return all[m - 1];
+}
+template <class T, bool SUM> static Tile<T> tile_of(long m) { return tile_of<T, SUM>(m, std::make_index_sequence<MR>()); }
+
+template <class T> void multiply(long m, long k, long n, const T* a, long lda, const T* b, T* c, long ldc) {
+  const long NR = width<T>(), blocks = (m + MR - 1) / MR;
+  for (long j = 0; j < n; j += NR)
+    for (long l = 0; l < k; l += K) {
+      const long some = std::min<long>(K, k - l);
+      for (long i = 0, at = 0; i < blocks; i++) {
+        const long rows = m * (i + 1) / blocks - at;
+        tile_of<T, false>(rows)(some, a + at * lda + l, lda, b, c + at * ldc + j, ldc, std::min(NR, n - j), l > 0);
+        at += rows;
+      }
+      b += some * NR;
+    }
+}
+
+template <class T> static T* scratch(long size) {  // this thread's, kept
+  static thread_local std::unique_ptr<Memory> kept;
+  static thread_local long of = 0;
+  if (of < size) kept = std::make_unique<Memory>((of = size) * sizeof(T));
+  return (T*)kept->whole;
+}
+
+template <class T> void accumulate(long k, long m, long n, const T* a, const T* b, T* c, bool again) {
+  const long NR = width<T>(), panels = (n + NR - 1) / NR, blocks = (m + MR - 1) / MR;
+  T *columns = scratch<T>(panels * NR * k + MR * k), *rows = columns + panels * NR * k;
+  for (long j = 0; j < n && !again; j += NR)
+    for (long i = 0; i < k; i++) {
+      T* out = columns + j * k + i * NR;
+      const long some = std::min(NR, n - j);
+      std::memcpy(out, b + i * n + j, some * sizeof(T));
+      if (some < NR) std::memset(out + some, 0, (NR - some) * sizeof(T));
+    }
+  for (long i = 0, at = 0; i < blocks; i++) {
+    const long some = m * (i + 1) / blocks - at;
+    for (long r = 0; r < k; r++) std::memcpy(rows + r * some, a + r * m + at, some * sizeof(T));
+    for (long j = 0; j < n; j += NR)
+      tile_of<T, true>(some)(k, rows, 0, columns + j * k, c + at * n + j, n, std::min(NR, n - j), true);
+    at += some;
   }
 }
 
 template <class T>
-static void block(long m, long k, const T* a, long lda, const T* b, T* c, long ldc, long columns) {
-  switch (m) {
-    case 1: return panel<1>(k, a, lda, b, c, ldc, columns);
-    case 2: return panel<2>(k, a, lda, b, c, ldc, columns);
-    case 3: return panel<3>(k, a, lda, b, c, ldc, columns);
-    case 4: return panel<4>(k, a, lda, b, c, ldc, columns);
-    case 5: return panel<5>(k, a, lda, b, c, ldc, columns);
-    case 6: return panel<6>(k, a, lda, b, c, ldc, columns);
-    case 7: return panel<7>(k, a, lda, b, c, ldc, columns);
-    default: return panel<8>(k, a, lda, b, c, ldc, columns);
+void add_parts(long n, const T* in, T* out, const char* parts, long apart, long n_parts, long slice, long slices) {
+  for (long i = n * slice / slices; i < n * (slice + 1) / slices; i++) {
+    T sum = in[i];
+    for (long p = 0; p < n_parts; p++) sum += ((const T*)(parts + p * apart))[i];
+    out[i] = sum;
   }
-}
-
-template <class T> void multiply(long m, long k, long n, const T* a, long lda, const T* b, T* c, long ldc) {
-  const long NR = width<T>(), blocks = (m + MR - 1) / MR;
-  for (long j = 0; j < n; j += NR, b += k * NR)
-    for (long i = 0, at = 0; i < blocks; i++) {
-      const long rows = m * (i + 1) / blocks - at;
-      block(rows, k, a + at * lda, lda, b, c + at * ldc + j, ldc, std::min(NR, n - j));
-      at += rows;
-    }
 }
 
 template <class T> void pack(long k, long n, const T* w, long along, const long* places, T* out) {
@@ -87,6 +128,10 @@ template <class T> void pack(long k, long n, const T* w, long along, const long*
 
 template void multiply(long, long, long, const float*, long, const float*, float*, long);
 template void multiply(long, long, long, const double*, long, const double*, double*, long);
+template void accumulate(long, long, long, const float*, const float*, float*, bool);
+template void accumulate(long, long, long, const double*, const double*, double*, bool);
+template void add_parts(long, const float*, float*, const char*, long, long, long, long);
+template void add_parts(long, const double*, double*, const char*, long, long, long, long);
 template void pack(long, long, const float*, long, const long*, float*);
 template void pack(long, long, const double*, long, const long*, double*);
 
@@ -173,8 +218,19 @@ static bool is_question(XLA_FFI_CallFrame* frame) {  // which version this is of
   return false;
 }
 
+// New memory in pages of 2 MiB, where the system has them: 4 KiB at a time a first touch takes three times as long.
+static void in_large_pages(void* memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  const uintptr_t large = 1 << 21, first = ((uintptr_t)memory + large - 1) / large * large;
+  const uintptr_t last = ((uintptr_t)memory + bytes) / large * large;
+  if (first < last) madvise((void*)first, last - first, MADV_HUGEPAGE);
+#endif
+}
+
 Memory::Memory(size_t bytes)
-    : whole((char*)std::aligned_alloc(ALIGNED, (bytes / ALIGNED + 1) * ALIGNED)), next(whole) {}
+    : whole((char*)std::aligned_alloc(ALIGNED, (bytes / ALIGNED + 1) * ALIGNED)), next(whole) {
+  in_large_pages(whole, bytes);
+}
 Memory::~Memory() { std::free(whole); }
 
 // A call has loops beside each other, one for each index of the axes that vmap adds, each of independent rows.
@@ -201,15 +257,27 @@ XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame) {
     for (int i = 0; i < program.n_out; i++)
       arrays.push_back(at(frame->rets.rets[i], program.out_bytes[i] * (i < program.first_y ? 1 : steps), p));
   }
+  for (int i = 0; i < program.n_out; i++)
+    in_large_pages(((XLA_FFI_Buffer*)frame->rets.rets[i])->data,
+                   loops * program.out_bytes[i] * (i < program.first_y ? 1 : steps));
   auto of = [&](long p) { return Arrays{arrays.data() + p * n, arrays.data() + p * n + program.n_in}; };
   for (long p = 0; p < loops; p++) program.prepare(of(p), packed.whole + p * program.packed_bytes);
   // As many parts of a loop as there are threads for it, and none of more rows than the caches have room for.
   const long share = (threads(frame) + loops - 1) / std::max(loops, 1L), most = 64;
   const long each = std::min(share * ((program.rows + share * most - 1) / (share * most)), program.rows);
+  Memory totals(loops * each * program.totals_bytes);
   in_parts(frame, loops * each, [&](long i) {
     const long p = i / each, part = i % each;
-    program.run(of(p), packed.whole + p * program.packed_bytes, steps, reverse, program.rows * part / each,
+    char* own = totals.whole + i * program.totals_bytes;
+    std::memset(own, 0, program.totals_bytes);
+    program.run(of(p), packed.whole + p * program.packed_bytes, own, steps, reverse, program.rows * part / each,
                 program.rows * (part + 1) / each);
+  });
+  if (!program.totals_bytes) return nullptr;
+  const long slices = std::max(1L, std::min(threads(frame), program.totals_bytes / (1L << 16)));
+  in_parts(frame, loops * slices, [&](long i) {
+    const long p = i / slices;
+    program.gather(of(p), totals.whole + p * each * program.totals_bytes, each, i % slices, slices);
   });
   return nullptr;
 }
