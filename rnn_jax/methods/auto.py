@@ -83,9 +83,10 @@ def pick(body: Body, length: int, platform: str | None = None) -> Choice:
 def on_cpu(body: Body, length: int) -> Choice:
     plan = make_plan(body, length)
     if not (why := native.unfit(plan)):
-        return Choice(
-            "native", "native", "the whole loop is compiled for this CPU, and one product per weight gradient"
+        rest = (
+            "products of x and weight gradients with it" if native.takes_in(body) else "one product per weight gradient"
         )
+        return Choice("native", "native", f"the whole loop is compiled for this CPU, and {rest}")
     choice = by_xla(body, plan, length)
     return choice._replace(why=f"{choice.why} (not native: {why})")
 

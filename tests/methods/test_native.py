@@ -4,6 +4,7 @@ does then; and its own functions and products."""
 import os
 import subprocess
 import sys
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +24,20 @@ pytestmark = [
 ]
 
 
+def rows_from_which_products_are_inside(monkeypatch, rows):
+    monkeypatch.setattr(native, "ROWS", rows)
+    monkeypatch.setattr(sys.modules["rnn_jax.scan"], "_cache", weakref.WeakKeyDictionary())  # of the other kind
+
+
 @pytest.fixture(params=["outside", "inside"])
 def products(request, monkeypatch):
     """Are products of x and weight gradients taken by XLA or, as where the batch is large, in the loop?"""
-    monkeypatch.setattr(native, "ROWS", 0 if request.param == "inside" else 10**9)
+    rows_from_which_products_are_inside(monkeypatch, 0 if request.param == "inside" else 10**9)
 
 
 @pytest.fixture
 def inside(monkeypatch):
-    monkeypatch.setattr(native, "ROWS", 0)
+    rows_from_which_products_are_inside(monkeypatch, 0)
 
 
 TAKEN = [cell for cell in CELLS if cell != "lru"]  # which is complex

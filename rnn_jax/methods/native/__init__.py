@@ -4,8 +4,9 @@ XLA runs a loop on a CPU operation by operation: some thirty kernels and copies 
 routines made for larger ones. Here the equations of the step, forward and backward, are written as one C++ loop (see
 `code`), which the machine's compiler makes into one function (see `build`): products with weights that are packed
 before the loop, in blocks that stay in registers (runtime.cc), and between them one vectorised loop over all that is
-element-wise. This is method "deferred" with `lax.scan` replaced: what can be known ahead is computed before, and each
-weight gradient is one product over t and b after it.
+element-wise. This is method "deferred" with `lax.scan` replaced: what can be known ahead is computed before. Where the
+batch has ROWS for each thread, products of x and the gradients of weights are part of the loop, a block of steps at a
+time (see `blocks`); with fewer they are one product over t and b by XLA, on all threads.
 
 Rows of the batch that no equation mixes are divided among XLA's threads, once for all t; networks that vmap trains side
 by side are, too. Where the step mixes its rows, the loop runs on one thread.
@@ -35,7 +36,7 @@ from rnn_jax.methods.native.code import Code
 from rnn_jax.methods.native.expressions import Refused
 from rnn_jax.tracing import Body, flatten
 
-ROWS = 8  # for each thread, from which on products of x and weight gradients are taken within the loop
+ROWS = 8  # for each thread: fewer do not fill a block of registers
 
 
 def run(body: Body, fixed, carry, xs, length: int, reverse: bool, strict=True):
@@ -43,15 +44,15 @@ def run(body: Body, fixed, carry, xs, length: int, reverse: bool, strict=True):
     if jax.default_backend() != "cpu":
         raise Refused(f'needs a CPU, and JAX runs on "{jax.default_backend()}"')
     make = functools.partial(make_loop, run=functools.partial(scan, strict=strict), turning=False)
-    if inside := rows_of(body) >= ROWS * threads():
+    if inside := takes_in(body):
         body = slice_early(body, length, AHEAD)
     return deferred.run(body, fixed, carry, xs, length, reverse, make, inside)
 
 
-def rows_of(body: Body) -> int:
-    """Of the batch, as far as the carry tells."""
+def takes_in(body: Body) -> bool:
+    """Are products of x and weight gradients part of the loop?"""
     carry = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
-    return max((v.aval.shape[0] for v in carry if v.aval.ndim == 2), default=1)
+    return max((v.aval.shape[0] for v in carry if v.aval.ndim == 2), default=1) >= ROWS * threads()
 
 
 @functools.cache

@@ -3,10 +3,7 @@
 A value lies in memory where a `Place` says (see `places`).
 Element-wise equations of one shape that wait for nothing else become one loop; what only they read stays in registers.
 A value that leaves the loop is written where it is to stay, and so are the parts of a concatenation.
-
-What the carry does not wait for is taken for a block of steps at once, while it is in the caches: products of an input
-with a weight before the steps of the block, products that only leave the loop after them, and there the gradients of
-weights too, sums over all rows and steps u_t^T dz_t, of which each thread has its own until the end.
+What the carry does not wait for is taken for a block of steps at once (see `blocks`).
 """
 
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
@@ -14,7 +11,6 @@ weights too, sums over all rows and steps u_t^T dz_t, of which each thread has i
 
 import itertools
 import math
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -22,9 +18,9 @@ from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import variables
 from rnn_jax.methods.fused.axes import Axes
+from rnn_jax.methods.native.blocks import Blocks, take_gains
 from rnn_jax.methods.native.expressions import SLOW, Refused, expression, is_elementwise, kind, literal
 from rnn_jax.methods.native.places import VIEWS, Place, dense, indices, inlined, parts, viewed
-from rnn_jax.tracing import live
 
 REDUCTIONS = {
     "reduce_sum": ("0", "{} + {}"), "reduce_max": (None, "f_max({}, {})"), "reduce_min": (None, "f_min({}, {})"),
@@ -40,7 +36,7 @@ class Code:
             raise Refused("the step has callbacks or prints")
         self.eqns, self.outs = inlined(jaxpr)
         self.ins, self.n_consts, self.n_carry = jaxpr.invars, n_consts, n_carry
-        self.gains = self.take_gains()
+        self.eqns, self.gains = take_gains(self.eqns, self.ins[n_consts : n_consts + n_carry], self.outs)
         self.carried = [i for i in range(n_carry) if i not in self.gains]  # leaves of the carry, in the loop
         carry = [self.ins[n_consts + i] for i in self.carried]
         outs = [*(self.outs[i] for i in self.carried), *self.outs[n_carry:]]
@@ -62,22 +58,16 @@ class Code:
         self.packed: dict[Any, str] = {}
         self.packed_size = "0"
         self.numbers = itertools.count()
-        self.blocks: dict[Any, str] = {}  # values that a block of steps has side by side
-        self.per_row: list[str] = []  # the sizes of those of a step, in bytes
         self.place_inputs()
         self.items = self.schedule()
-        self.first, self.last = self.apart()
+        self.blocks = Blocks(self)
         self.place_values()
-        before = self.before_steps()
         for item in self.items:
-            if item[0] not in self.first and item[0] not in self.last:
+            if not self.blocks.takes(item[0]):
                 self.emit(item)
-        for v in self.blocks:
-            if v in self.places and v not in results(self.last) and self.places[v] != self.block_place(v):
-                self.copy(v, self.places[v], self.block_place(v))
-        after = self.after_steps()
+        self.blocks.copy_in()
         self.finish_step()
-        self.lines = [*before, *self.at_step(self.blocks), *self.lines, "}", *after]
+        self.lines = self.blocks.around(self.lines)
         self.source = self.whole()
 
     # ------------------------------------------------------------------------------------------------- where values lie
@@ -134,7 +124,7 @@ class Code:
     def place_values(self):
         """Gives a place to all values that must have one: an output's own, a part of a concatenation, or a new one."""
         made_by = {v: item for item in self.items for e in item for v in e.outvars}
-        needed = {*variables(self.outs), *self.blocks}
+        needed = {*variables(self.outs), *self.blocks.names}
         for item in self.items:
             for e in item:
                 inside = is_elementwise(e)
@@ -143,9 +133,9 @@ class Code:
         for i, v in enumerate(self.outs[self.n_carry :], self.n_carry):
             if v in made_by and v not in views and v not in self.places:
                 self.places[v] = self.y_places[i]
-        for v in self.blocks:
-            if v in made_by and v not in views and (v not in self.places or made_by[v][0] in self.first):
-                self.places[v] = self.block_place(v)
+        for v in self.blocks.names:
+            if v in made_by and v not in views and (v not in self.places or made_by[v][0] in self.blocks.first):
+                self.places[v] = self.blocks.place(v)
         for item in reversed(self.items):
             for e in item:
                 for v in e.outvars:
@@ -161,115 +151,6 @@ class Code:
         """Where the operands of a concatenation lie in it."""
         axis = e.params["dimension"]
         return parts(self.places[e.outvars[0]], axis, [a.aval.shape[axis] for a in e.invars])
-
-    # ---------------------------------------------------------------------------------------- blocks of steps at once
-
-    def take_gains(self) -> dict[int, tuple[Any, Any]]:
-        """Takes totals out of the equations, leaves of the carry to which each step adds a product of rows, a^T b, and
-        nothing else reads: leaf -> (a [r i], b [r k])."""
-        made_by = {v: e for e in self.eqns for v in e.outvars}
-        uses = Counter(variables([*(a for e in self.eqns for a in e.invars), *self.outs]))
-        gains, sums = {}, []
-        for i, total in enumerate(self.ins[self.n_consts : self.n_consts + self.n_carry]):
-            new = self.outs[i]
-            e = made_by.get(new) if not isinstance(new, core.Literal) and uses[new] == 1 == uses[total] else None
-            if e is None or e.primitive.name not in ("add", "add_any") or total not in e.invars:
-                continue
-            pair = product_of_rows(made_by, e.invars[1 - e.invars.index(total)])
-            if pair and kind(total) == kind(pair[0]) == kind(pair[1]):
-                gains[i] = pair
-                sums.append(id(e))
-        read = [v for i, v in enumerate(self.outs) if i not in gains]
-        eqns = [e for e in self.eqns if id(e) not in sums]
-        self.eqns = live(eqns, variables([*read, *(v for pair in gains.values() for v in pair)]))
-        return gains
-
-    def apart(self):
-        """Products with a weight that are taken before the steps of a block, and those after."""
-        users = Counter(variables([*(a for e in self.eqns for a in e.invars), *self.outs]))
-        later = set(variables(self.outs[self.n_carry :])) - set(variables(self.outs[: self.n_carry]))
-        first, last = [], []
-        for e in self.eqns:
-            if e.primitive.name != "dot_general" or not self.is_plain(e):
-                continue
-            u, out = e.invars[0], e.outvars[0]
-            if u in self.ins[self.n_consts + self.n_carry :]:
-                first.append(e)
-                self.block(u)
-                self.block(out)
-            elif out in later and users[out] == 1:
-                last.append(e)
-                self.block(u)
-                self.block(out)
-        for v in itertools.chain(*self.gains.values()):
-            self.block(v)
-        return first, last
-
-    def is_plain(self, e) -> bool:
-        """Is it a product [r k] with a weight [k m]?"""
-        u, weight, consts = *e.invars, self.ins[: self.n_consts]
-        (contract, _), types = e.params["dimension_numbers"], {kind(v) for v in [*e.invars, *e.outvars]}
-        plain = u.aval.ndim == weight.aval.ndim == 2 and contract[0] == (1,) and len(contract[1]) == 1
-        known = not isinstance(weight, core.Literal) and weight in consts and u not in consts
-        return plain and known and types in ({"float"}, {"double"}) and self.row_axis(weight) is None
-
-    def block(self, v):
-        """Room for a value of all steps of a block, [steps rows ...]."""
-        if v in self.blocks:
-            return
-        name = f"b{next(self.numbers)}"
-        self.blocks[v] = name
-        self.per_row.append(f"{self.bound(v, 0)} * {v.aval.shape[1] * v.aval.dtype.itemsize}L")
-        self.memory.append(f"most * {self.per_row[-1]}")
-        self.declared.append(f"{kind(v)}* {name} = ({kind(v)}*)memory.take({self.memory[-1]});")
-
-    def block_place(self, v) -> Place:
-        return Place(f"{self.blocks[v]}s", 0, dense(v.aval.shape))
-
-    def at_step(self, values) -> list[str]:
-        """The beginning of the loop over the steps of a block."""
-        lines = ["for (long s = 0; s < count; s++) {"]
-        lines.append("const long step = block + s, t = reverse ? steps - 1 - step : step;")
-        for v in values:
-            name = self.blocks[v]
-            lines.append(f"{kind(v)}* {name}s = {name} + s * {self.bound(v, 0)} * {v.aval.shape[1]}L;")
-        return lines
-
-    def each_step(self, v, pointer: str, inwards: bool) -> list[str]:
-        """Lines that copy a value of each step of a block from an input, or to an output."""
-        before, self.places[v] = self.places.get(v), self.block_place(v)
-        size = math.prod(v.aval.shape) * v.aval.dtype.itemsize
-        lines = [*self.at_step([v]), *self.moved(f"({pointer} + t * {size}L)", v, inwards), "}"]
-        if before is None:
-            del self.places[v]
-        else:
-            self.places[v] = before
-        return lines
-
-    def block_product(self, e) -> str:
-        (u, weight), out = e.invars, e.outvars[0]
-        c, t, k, n = e.params["dimension_numbers"][0][1][0], kind(u), u.aval.shape[1], out.aval.shape[1]
-        packed = self.pack(weight, c, [1 - c], ())
-        rows = f"count * {self.bound(u, 0)}"
-        return f"multiply<{t}>({rows}, {k}, {n}, {self.blocks[u]}, {k}, {packed}, {self.blocks[out]}, {n});"
-
-    def before_steps(self) -> list[str]:
-        lines = []
-        for v in dict.fromkeys(e.invars[0] for e in self.first):
-            lines += self.each_step(v, f"arrays.in[{self.ins.index(v)}]", True)
-        return [*lines, *map(self.block_product, self.first)]
-
-    def after_steps(self) -> list[str]:
-        lines = [self.block_product(e) for e in self.last]
-        for v in (e.outvars[0] for e in self.last):
-            lines += self.each_step(v, f"arrays.out[{self.outs.index(v)}]", False)
-        last = None
-        for i, (a, b) in sorted(self.gains.items(), key=lambda gain: self.blocks[gain[1][1]]):
-            rows, (m, n) = f"count * {self.bound(a, 0)}", self.outs[i].aval.shape
-            operands, again = f"{self.blocks[a]}, {self.blocks[b]}", "true" if b is last else "false"
-            lines.append(f"accumulate<{kind(a)}>({rows}, {m}, {n}, {operands}, g{i}, {again});")
-            last = b
-        return lines
 
     # ------------------------------------------------------------------------------------------------- in which order
 
@@ -498,7 +379,7 @@ class Code:
     def finish_step(self):
         """Outputs that lie elsewhere, then the carry: a value that is another leaf of the carry is saved first."""
         for i, v in enumerate(self.outs[self.n_carry :], self.n_carry):
-            if v in results(self.last):
+            if v in self.blocks.leaving:
                 continue
             if isinstance(v, core.Literal):
                 name = f"m{next(self.numbers)}"
@@ -521,29 +402,22 @@ class Code:
             if value != (to := self.places[old].at(indices(old))):
                 self.nest(self.bounds(old), [f"{to} = {value};"])
 
-    def moved(self, pointer, v, inwards: bool) -> list[str]:
-        """Lines that copy a leaf of the carry from outside to its place in the loop, or from there."""
+    def moved(self, pointer, v, place: Place, inwards: bool) -> list[str]:
+        """Lines that copy a value from outside to its place in the loop, or from there."""
         before, self.lines = self.lines, []
         strides, axis = dense(v.aval.shape), self.row_axis(v)
         skip = f" + from * {strides[axis]}" if axis is not None else ""
         self.lines.append(f"{{ {kind(v)}* whole = ({kind(v)}*){pointer}{skip};")
-        pair = Place("whole", 0, strides), self.places[v]
+        pair = Place("whole", 0, strides), place
         self.copy(v, *(pair if inwards else pair[::-1]))
         lines, self.lines = [*self.lines, "}"], before
         return lines
 
     def whole(self) -> str:
         carry = {i: self.ins[self.n_consts + i] for i in self.carried}
-        start = [self.moved(f"arrays.in[{self.n_consts + i}]", v, True) for i, v in carry.items()]
-        end = [self.moved(f"arrays.out[{i}]", v, False) for i, v in carry.items()]
-        sizes = {i: math.prod(self.outs[i].aval.shape) for i in self.gains}
-        totals, gather, totals_bytes = [], [], 0
-        for i, n in sizes.items():
-            t = kind(self.outs[i])
-            totals.append(f"{t}* g{i} = ({t}*)(totals + {totals_bytes});")
-            whole = f"(const {t}*)arrays.in[{self.n_consts + i}], ({t}*)arrays.out[{i}]"
-            gather.append(f"add_parts<{t}>({n}, {whole}, totals + {totals_bytes}, totals_bytes, parts, slice, slices);")
-            totals_bytes += -(-n * self.outs[i].aval.dtype.itemsize // 64) * 64
+        start = [self.moved(f"arrays.in[{self.n_consts + i}]", v, self.places[v], True) for i, v in carry.items()]
+        end = [self.moved(f"arrays.out[{i}]", v, self.places[v], False) for i, v in carry.items()]
+        totals, gather, totals_bytes = self.blocks.totals()
         bytes_of = lambda vs: ", ".join(str(math.prod(v.aval.shape) * v.aval.dtype.itemsize) for v in vs) or "0"
         memory = " + ".join([*self.memory, f"{len(self.memory)} * ALIGNED"])
         lines = [
@@ -553,7 +427,8 @@ class Code:
             f"enum {{ totals_bytes = {totals_bytes} }};",
             "static void run(const Arrays& arrays, const char* packed, char* totals, long steps, bool reverse, "
             "long from, long to) {",
-            f"const long rows = to - from, most = steps_at_once(steps, rows, {' + '.join(self.per_row) or '0'});",
+            "const long rows = to - from;",
+            f"const long most = steps_at_once(steps, {self.blocks.rows}, {self.blocks.bytes_of_step});",
             f"Memory memory({memory});", *self.declared, *totals, *itertools.chain(*start),
             "for (long block = 0; block < steps; block += most) {",
             "const long count = steps - block < most ? steps - block : most;",
@@ -566,19 +441,3 @@ class Code:
             'extern "C" XLA_FFI_Error* call(XLA_FFI_CallFrame* frame) { return serve(program, frame); }',
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
-
-
-def product_of_rows(made_by, v):
-    """(a, b) where v [i k] is a^T b of a [r i] and b [r k]; else None."""
-    turned = False
-    while (e := made_by.get(v)) is not None and e.primitive.name == "transpose" and v.aval.ndim == 2:
-        turned, v = turned != (e.params["permutation"] == (1, 0)), e.invars[0]
-    if e is None or e.primitive.name != "dot_general" or any(isinstance(a, core.Literal) for a in e.invars):
-        return None
-    a, b = e.invars[::-1] if turned else e.invars
-    plain = a.aval.ndim == b.aval.ndim == 2 and e.params["dimension_numbers"][0] == ((0,), (0,))
-    return (a, b) if plain else None
-
-
-def results(eqns):
-    return [v for e in eqns for v in e.outvars]

@@ -91,12 +91,12 @@ template <class T> constexpr long packed_size(long k, long n) {
 
 // c [m n] = a [m k] b [k n], rows lda and ldc apart; b as `pack` lays it out.
 template <class T> void multiply(long m, long k, long n, const T* a, long lda, const T* b, T* c, long ldc);
-// c [m n] += a^T b, of a [k m] and b [k n]; again: b is that of this thread's last call.
-template <class T> void accumulate(long k, long m, long n, const T* a, const T* b, T* c, bool again);
+// c [m n] += a^T b, of a [k m], as rows, and b as `pack` lays it out; with room for MR columns of a.
+template <class T> void accumulate(long k, long m, long n, const T* a, const T* b, T* c, T* room);
 // out = in + the parts, `apart` bytes from each other, of one slice of n numbers.
 template <class T>
 void add_parts(long n, const T* in, T* out, const char* parts, long apart, long n_parts, long slice, long slices);
-// The weight at (i, j) is w[i * along + places[j]].
+// For these: the value at (i, j) is w[i * along + places[j]], or j for places[j] without them.
 template <class T> void pack(long k, long n, const T* w, long along, const long* places, T* out);
 
 struct Arrays {  // of one problem

@@ -17,9 +17,9 @@
 #include "xla/ffi/api/c_api.h"
 
 // ------------------------------------------------------------------------------------------------ matrix products
-// c [m n] = a [m k] b [k n]. b is packed before the loop: panels of NR columns, each [k NR], the last one with zeros.
-// A block of up to MR rows times a panel stays in registers; its inner loop reads NR numbers of b and one of each row.
-// The gradient of a weight, c += a^T b, is taken so too: b is packed then, and a lies as columns of M numbers.
+// c [m n] = a [m k] b [k n] of b in panels of NR columns, each [k NR], the last one with zeros: so weights are packed
+// before the loop. Up to MR rows of a times a panel stay in registers; the inner loop reads NR numbers of b and one of
+// each row. In c += a^T b, the gradient of a weight, the rows lie across: side by side in each of the k.
 
 enum { K = 256, AHEAD = 64 };  // of a panel: as much as the first cache has room for; how far ahead it is fetched
 
@@ -27,19 +27,19 @@ template <class T> struct Vector {
   typedef T type __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias));
 };
 
-template <int M, bool SUM, class T>
+template <int M, bool ACROSS, class T>
 static void tile(long k, const T* a, long lda, const T* b, T* c, long ldc, long columns, bool more) {
   typedef typename Vector<T>::type V;
   constexpr long NR = width<T>(), half = NR / 2;
   V sum[M][2] = {};
-  if (SUM && more)
+  if (ACROSS && more)
     for (int r = 0; r < M; r++) __builtin_prefetch(c + r * ldc), __builtin_prefetch(c + r * ldc + half);
   for (long i = 0; i < k; i++, b += NR) {
     V one = *(const V*)b, two = *(const V*)(b + half);
     __builtin_prefetch(b + AHEAD * NR), __builtin_prefetch(b + AHEAD * NR + half);
 #pragma GCC unroll 16
     for (int r = 0; r < M; r++) {
-      T x = SUM ? a[i * M + r] : a[r * lda + i];
+      T x = ACROSS ? a[i * M + r] : a[r * lda + i];
       sum[r][0] += x * one;
       sum[r][1] += x * two;
     }
@@ -59,11 +59,13 @@ static void tile(long k, const T* a, long lda, const T* b, T* c, long ldc, long 
 }
 
 template <class T> using Tile = void (*)(long, const T*, long, const T*, T*, long, long, bool);
-template <class T, bool SUM, size_t... I> static Tile<T> tile_of(long m, std::index_sequence<I...>) {
-  static constexpr Tile<T> all[] = {tile<I + 1, SUM, T>...};
+template <class T, bool ACROSS, size_t... I> static Tile<T> tile_of(long m, std::index_sequence<I...>) {
+  static constexpr Tile<T> all[] = {tile<I + 1, ACROSS, T>...};
   return all[m - 1];
 }
-template <class T, bool SUM> static Tile<T> tile_of(long m) { return tile_of<T, SUM>(m, std::make_index_sequence<MR>()); }
+template <class T, bool ACROSS> static Tile<T> tile_of(long m) {
+  return tile_of<T, ACROSS>(m, std::make_index_sequence<MR>());
+}
 
 template <class T> void multiply(long m, long k, long n, const T* a, long lda, const T* b, T* c, long ldc) {
   const long NR = width<T>(), blocks = (m + MR - 1) / MR;
@@ -79,28 +81,13 @@ template <class T> void multiply(long m, long k, long n, const T* a, long lda, c
     }
 }
 
-template <class T> static T* scratch(long size) {  // this thread's, kept
-  static thread_local std::unique_ptr<Memory> kept;
-  static thread_local long of = 0;
-  if (of < size) kept = std::make_unique<Memory>((of = size) * sizeof(T));
-  return (T*)kept->whole;
-}
-
-template <class T> void accumulate(long k, long m, long n, const T* a, const T* b, T* c, bool again) {
-  const long NR = width<T>(), panels = (n + NR - 1) / NR, blocks = (m + MR - 1) / MR;
-  T *columns = scratch<T>(panels * NR * k + MR * k), *rows = columns + panels * NR * k;
-  for (long j = 0; j < n && !again; j += NR)
-    for (long i = 0; i < k; i++) {
-      T* out = columns + j * k + i * NR;
-      const long some = std::min(NR, n - j);
-      std::memcpy(out, b + i * n + j, some * sizeof(T));
-      if (some < NR) std::memset(out + some, 0, (NR - some) * sizeof(T));
-    }
+template <class T> void accumulate(long k, long m, long n, const T* a, const T* b, T* c, T* room) {
+  const long NR = width<T>(), blocks = (m + MR - 1) / MR;
   for (long i = 0, at = 0; i < blocks; i++) {
     const long some = m * (i + 1) / blocks - at;
-    for (long r = 0; r < k; r++) std::memcpy(rows + r * some, a + r * m + at, some * sizeof(T));
+    for (long r = 0; r < k; r++) std::memcpy(room + r * some, a + r * m + at, some * sizeof(T));
     for (long j = 0; j < n; j += NR)
-      tile_of<T, true>(some)(k, rows, 0, columns + j * k, c + at * n + j, n, std::min(NR, n - j), true);
+      tile_of<T, true>(some)(k, room, 0, b + j * k, c + at * n + j, n, std::min(NR, n - j), true);
     at += some;
   }
 }
@@ -117,19 +104,20 @@ void add_parts(long n, const T* in, T* out, const char* parts, long apart, long 
 template <class T> void pack(long k, long n, const T* w, long along, const long* places, T* out) {
   const long NR = width<T>();
   for (long j = 0; j < n; j += NR) {
-    const bool in_one_piece = j + NR <= n && places[j + NR - 1] - places[j] == NR - 1;
+    const bool in_one_piece = j + NR <= n && (!places || places[j + NR - 1] - places[j] == NR - 1);
+    const auto at = [&](long c) { return places ? places[c] : c; };
     for (long i = 0; i < k; i++, out += NR)
       if (in_one_piece)
-        std::memcpy(out, w + i * along + places[j], NR * sizeof(T));
+        std::memcpy(out, w + i * along + at(j), NR * sizeof(T));
       else
-        for (long c = 0; c < NR; c++) out[c] = j + c < n ? w[i * along + places[j + c]] : T(0);
+        for (long c = 0; c < NR; c++) out[c] = j + c < n ? w[i * along + at(j + c)] : T(0);
   }
 }
 
 template void multiply(long, long, long, const float*, long, const float*, float*, long);
 template void multiply(long, long, long, const double*, long, const double*, double*, long);
-template void accumulate(long, long, long, const float*, const float*, float*, bool);
-template void accumulate(long, long, long, const double*, const double*, double*, bool);
+template void accumulate(long, long, long, const float*, const float*, float*, float*);
+template void accumulate(long, long, long, const double*, const double*, double*, double*);
 template void add_parts(long, const float*, float*, const char*, long, long, long, long);
 template void add_parts(long, const double*, double*, const char*, long, long, long, long);
 template void pack(long, long, const float*, long, const long*, float*);
