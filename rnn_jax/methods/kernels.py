@@ -9,16 +9,24 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
+from rnn_jax.methods.deferred.loop import Next, stacked
 from rnn_jax.methods.deferred.placement import variables
 from rnn_jax.tracing import flatten, one_step
 
 
-def scan(make: Callable, step, carry, xs, length: int, reverse: bool):
+def scan(make: Callable, step, carry, xs, length: int, reverse: bool, nexts=False):
     """`lax.scan` by the kernel make(jaxpr, n_consts, n_carry): (consts, carry, xs [t ...], length, reverse) -> (carry,
     ys [t ...]), flat lists, of the step (*consts, *carry, *x) -> (*carry, *y) as equations. Its own derivative, which
-    only second derivatives ask for, is that of `lax.scan`."""
+    only second derivatives ask for, is that of `lax.scan`.
+
+    nexts  does the kernel read each `Next` where it lies? make(jaxpr, n_consts, n_carry, ends) then knows by `ends` at
+           which x there is one, and which of the consts is its end.
+    """
     leaves, tree = jax.tree.flatten((carry, xs))
     n, trees = len(jax.tree.leaves(carry)), []
+    leaves = leaves if nexts else [stacked(a, reverse) for a in leaves]
+    ends = {i: a.end for i, a in enumerate(leaves) if isinstance(a, Next)}
+    leaves = [a.values if isinstance(a, Next) else a for a in leaves]
 
     def flat(*leaves):
         out = step(*jax.tree.unflatten(tree, leaves))
@@ -35,9 +43,16 @@ def scan(make: Callable, step, carry, xs, length: int, reverse: bool):
         [values[i] for i in kept if i in part]
         for part in (range(start), range(start, start + n), range(start + n, len(values)))
     )
-    kernel = make(jaxpr, len(consts), n)
+    ends = {x: ends[i - start] for x, i in enumerate(kept[len(consts) + n :]) if i - start in ends}
+    unread = [core.Var(jax.typeof(end).update(weak_type=False)) for end in ends.values()]
+    ends_at = {x: len(consts) + k for k, x in enumerate(ends)}
+    jaxpr = jaxpr.replace(invars=[*jaxpr.invars[: len(consts)], *unread, *jaxpr.invars[len(consts) :]])
+    consts = [*consts, *ends.values()]
+    kernel = make(jaxpr, len(consts), n, *([ends_at] if nexts else []))
 
     def plain(consts, carry, xs):
+        xs = [stacked(Next(x, consts[ends_at[i]]), reverse) if i in ends_at else x for i, x in enumerate(xs)]
+
         def one(carry, x):
             out = core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, []))(*consts, *carry, *x)
             return out[:n], out[n:]

@@ -345,11 +345,11 @@ def test_auto_runs_by_xla_what_has_no_code_backward(monkeypatch):
     cell, args = cells.gru(), single("gru")[1]
     real, made = native.Code, []
 
-    def code(jaxpr, n_consts, n_carry):
+    def code(jaxpr, *how):
         made.append(jaxpr)
         if len(made) > 2:  # "auto" looks at the first, and it is run
             raise native.Refused("no code for this test")
-        return real(jaxpr, n_consts, n_carry)
+        return real(jaxpr, *how)
 
     monkeypatch.setattr(native, "Code", code)
     with pytest.warns(UserWarning, match=r"runs by XLA \(native: no code for this test\); try method="):

@@ -240,15 +240,33 @@ def total_dtype(v):
     return jnp.promote_types(v.aval.dtype, jnp.float32)
 
 
+@dataclasses.dataclass(frozen=True)
+class Next:
+    """Of x, one that is at each step what `values` [t ...] has for the next step of the loop, and at the last `end`:
+    going back through time, what the carry was."""
+
+    values: Any
+    end: Any
+
+
+def stacked(x, reverse: bool):
+    """The array over t of an x."""
+    if not isinstance(x, Next):
+        return x
+    return jnp.concatenate([x.end[None], x.values[:-1]] if reverse else [x.values[1:], x.end[None]])
+
+
 def in_turn(step, carry, xs, length: int, reverse: bool):
     """`lax.scan`, of UNROLL steps an iteration."""
+    xs = jax.tree.map(lambda x: stacked(x, reverse), xs)
     return lax.scan(step, carry, xs, length, reverse, unroll=UNROLL.get(jax.default_backend(), 1))
 
 
 def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn, turning=True):
     """(once, ahead [t ...], carry) -> (carry, out [t ...]) with its own backward pass.
 
-    run      (step, carry, xs, length, reverse) -> (carry, ys): what runs the loops over time, forward and backward.
+    run      (step, carry, xs, length, reverse) -> (carry, ys): what runs the loops over time, forward and backward,
+             some of whose xs are `Next`.
     turning  are products taken in the layout that is fastest for XLA (see `layout`)?
     """
     body, where = plan.body, plan.where
@@ -295,8 +313,7 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn, turning=True)
         carries: list[Any] = [None] * body.n_carry
         for i in back.carries:
             if i in as_output:
-                o, first = out[as_output[i]], carry[i][None]
-                carries[i] = jnp.concatenate([o[1:], first] if reverse else [first, o[:-1]])
+                carries[i] = Next(out[as_output[i]], carry[i])
             else:
                 carries[i] = stacks[own.index(i)]
         sums = [s for s in plan.loop if isinstance(s, Sum)]
@@ -330,7 +347,8 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn, turning=True)
             for eqn in s.products:
                 w = weight_after(plan, eqn)
                 if w is not None:
-                    add(eqn.invars[w], weight_gradient(eqn, w, operands[eqn.invars[1 - w]], d))
+                    u = stacked(operands[eqn.invars[1 - w]], not reverse)
+                    add(eqn.invars[w], weight_gradient(eqn, w, u, d))
         cast = lambda v: grads[v].astype(v.aval.dtype) if v in grads else None
         d_smooth = iter(d_carry)
         d_first = [next(d_smooth) if is_float(v) else None for v in carry_in]

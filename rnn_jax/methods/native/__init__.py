@@ -63,7 +63,7 @@ def threads() -> int:
 
 def scan(step, carry, xs, length: int, reverse: bool, strict: bool):
     try:
-        return kernels.scan(loop, step, carry, xs, length, reverse)
+        return kernels.scan(loop, step, carry, xs, length, reverse, nexts=True)
     except Refused as refused:
         if strict:
             raise
@@ -71,8 +71,8 @@ def scan(step, carry, xs, length: int, reverse: bool, strict: bool):
         return in_turn(step, carry, xs, length, reverse)
 
 
-def loop(jaxpr, n_consts: int, n_carry: int):
-    code = Code(jaxpr, n_consts, n_carry)
+def loop(jaxpr, n_consts: int, n_carry: int, ends):
+    code = Code(jaxpr, n_consts, n_carry, ends)
 
     def looped(consts, carry, xs, length: int, reverse: bool):
         out = call(code, [*consts, *carry, *xs], length, reverse)

@@ -81,9 +81,10 @@ class Blocks:
         code = self.code
         users = Counter(variables([*(a for e in code.eqns for a in e.invars), *code.outs]))
         later = set(variables(code.outs[code.n_carry :])) - set(variables(code.outs[: code.n_carry]))
+        inputs = [v for i, v in enumerate(code.ins) if i >= code.n_consts + code.n_carry and i not in code.ends]
         first, last = [], []
         for e in filter(self.is_plain, code.eqns):
-            if e.invars[0] in code.ins[code.n_consts + code.n_carry :]:
+            if e.invars[0] in inputs:
                 first.append(e)
             elif e.outvars[0] in later and users[e.outvars[0]] == 1:
                 last.append(e)

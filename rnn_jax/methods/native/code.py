@@ -29,13 +29,15 @@ REDUCTIONS = {
 
 
 class Code:
-    """The source of a loop (*consts, *carry, *x) -> (*carry, *y), and what is to be known of it."""
+    """The source of a loop (*consts, *carry, *x) -> (*carry, *y), and what is to be known of it. ends: see
+    `kernels.scan`."""
 
-    def __init__(self, jaxpr: core.Jaxpr, n_consts: int, n_carry: int):
+    def __init__(self, jaxpr: core.Jaxpr, n_consts: int, n_carry: int, ends: dict[int, int] | None = None):
         if jaxpr.effects:
             raise Refused("the step has callbacks or prints")
         self.eqns, self.outs = inlined(jaxpr)
         self.ins, self.n_consts, self.n_carry = jaxpr.invars, n_consts, n_carry
+        self.ends = {n_consts + n_carry + x: end for x, end in (ends or {}).items()}
         self.eqns, self.gains = take_gains(self.eqns, self.ins[n_consts : n_consts + n_carry], self.outs)
         self.carried = [i for i in range(n_carry) if i not in self.gains]  # leaves of the carry, in the loop
         carry = [self.ins[n_consts + i] for i in self.carried]
@@ -43,6 +45,8 @@ class Code:
         self.axes = Axes(jaxpr.replace(eqns=self.eqns, outvars=outs), carry)
         for a, b in self.gains.values():
             self.axes.join(a, b, [(0, 0)])
+        for i, end in self.ends.items():
+            self.axes.join(self.ins[i], self.ins[end])
         self.row = next((axis for axis in self.axes.blocks(1)), None)
         if any(self.row and self.row_axis(v) != 0 for pair in self.gains.values() for v in pair):
             raise Refused("a sum over what is not an axis of rows")
@@ -97,15 +101,18 @@ class Code:
         name = self.declare(v, f"({kind(v)}*)memory.take({self.memory[-1]})")
         return Place(name, 0, strides)
 
-    def given(self, v, source: str, of_time: bool, const="const ") -> Place:
-        """The place of an input or an output."""
+    def given(self, v, source: str, of_time: bool, const="const ", end="") -> Place:
+        """The place of an input or an output; with an end, of the next step's."""
         strides, axis = dense(v.aval.shape), self.row_axis(v)
         skip = f" + from * {strides[axis]}" if axis is not None else ""
         if not of_time:
             return Place(self.declare(v, f"({kind(v)}*){source}{skip}", const), 0, strides)
-        name = f"m{next(self.numbers)}"
+        name, t = f"m{next(self.numbers)}", kind(v)
         size = math.prod(v.aval.shape)
-        self.lines.append(f"{const}{kind(v)}* {name} = ({kind(v)}*){source}{skip} + t * {size}L;")
+        at = f"({t}*){source}{skip} + t * {size}L"
+        if end:
+            at = f"step + 1 < steps ? {at} + (reverse ? -{size}L : {size}L) : ({t}*){end}{skip}"
+        self.lines.append(f"{const}{t}* {name} = {at};")
         return Place(name, 0, strides)
 
     def place_inputs(self):
@@ -114,7 +121,8 @@ class Code:
                 if i - self.n_consts in self.carried:
                     self.places[v] = self.new(v)
             else:
-                self.places[v] = self.given(v, f"arrays.in[{i}]", i >= self.n_consts)
+                end = f"arrays.in[{self.ends[i]}]" if i in self.ends else ""
+                self.places[v] = self.given(v, f"arrays.in[{i}]", i >= self.n_consts, end=end)
         self.y_places = {
             i: self.given(v, f"arrays.out[{i}]", True, "")
             for i, v in enumerate(self.outs)
