@@ -6,48 +6,51 @@
 Targets (float32, 2 CPU cores, forward and backward, median): LSTM as fast as torch (0.8 at 16x1024x768x768) and 1.3 x
 as fast as flax's better cell, GRU and tanh 1.5 x as fast as torch and 1.3 x as flax; 60 % of the GEMM peak at
 64x256x256x512; "auto" at most 1.05 x "reference" everywhere.
-Measured 2026-11-28, jax 0.10.2, torch 2.13, flax 0.12, 2 CPU cores of an Intel (AVX-512, AMX; a slow host, products
-180 to 269 GFLOP/s) with nothing else at work, one JAX device, the gradient: ours ("auto", which is "native" here) in
-ms, and the time of the others over it, medians of neighbours; 20 repeats, of the last two shapes 5 and fewer
-contenders. flax is its better cell; "deferred" is what "auto" was until then, from a run without haiku, equinox and
-Keras:
+Measured 2026-11-29, jax 0.10.2, torch 2.13, flax 0.12, 2 CPU cores of an Intel (AVX-512, AMX; a host that others share,
+products 237 to 255 GFLOP/s) with nothing else at work, one JAX device, the gradient: ours ("auto", which is "native"
+here) in ms, and the time of the others over it, medians of neighbours; 20 repeats, of the last two shapes 7 and fewer
+contenders. flax is its better cell:
 
-    b x t x n x d         ours  torch   flax  haiku  equinox  Keras  reference  deferred
+    b x t x n x d         ours  torch   flax  haiku  equinox  Keras  reference
     LSTM
-    20x200x6x50            6.5   1.55   2.33   1.98   3.24     2.32   2.78       1.50
-    32x100x64x128         17.2   0.95   1.78   1.82   2.07     1.95   2.16       1.39
-    50x50x128x128         17.3   0.96   1.66   1.56   2.37     1.63   1.78       1.35
-    1x4096x64x128         46.0   1.46   2.86   2.85   3.48     3.17   3.63       1.66
-    64x256x256x512        1044   1.05   1.18                          1.30
-    16x1024x768x768       2991   0.84   1.63                          1.81
+    20x200x6x50            6.7   1.64   2.18   1.91   2.88     2.27   2.39
+    32x100x64x128         14.7   1.09   2.09   2.10   2.48     2.44   2.48
+    50x50x128x128         16.6   1.08   1.82   1.74   2.43     1.73   1.94
+    1x4096x64x128         47.3   1.47   2.97   2.73   3.47     3.08   3.46
+    64x256x256x512         879   1.13   1.33                          1.41
+    16x1024x768x768       3125   0.99   1.89                          2.12
     GRU
-    20x200x6x50            4.7   10.2   2.28   2.94   3.02     2.83   2.54       1.77
-    32x100x64x128         14.4   2.69   1.66   2.02   1.94     1.99   1.85       1.64
-    50x50x128x128         13.1   2.14   1.72   1.87   2.26     1.90   1.77       1.29
-    1x4096x64x128         31.4   23.1   2.50   9.16   2.61     2.51   17.3       1.58
-    64x256x256x512         854   1.31   1.15                          1.28
-    16x1024x768x768       2617   1.42   1.75                          1.69
+    20x200x6x50            4.5   11.3   2.61   3.15   3.62     3.37   2.89
+    32x100x64x128         10.5   3.69   2.11   2.73   2.53     2.80   2.54
+    50x50x128x128         12.0   2.77   2.08   2.45   2.68     2.29   2.44
+    1x4096x64x128         33.7   25.5   2.83   8.42   2.72     2.48   16.5
+    64x256x256x512         617   1.53   1.43                          1.50
+    16x1024x768x768       1935   1.65   2.10                          2.10
     tanh
-    20x200x6x50            2.0   7.75   3.33   3.18            3.33   3.22       1.64
-    32x100x64x128          5.0   3.20   1.73   1.65            2.00   1.64       1.13
-    50x50x128x128          6.0   1.82   1.51   1.59            1.60   1.49       1.19
-    1x4096x64x128         13.1   23.0   2.90   2.75            2.71   3.00       1.15
-    64x256x256x512         257   1.20   1.22                          1.26
-    16x1024x768x768        863   1.28   1.71                          1.58
+    20x200x6x50            2.1   7.91   3.09   3.04            3.07   3.28
+    32x100x64x128          6.3   3.20   2.21   1.78            2.26   2.17
+    50x50x128x128          4.8   2.25   1.68   1.77            1.77   2.02
+    1x4096x64x128         13.1   25.7   2.92   2.65            3.02   2.76
+    64x256x256x512         190   1.65   1.60                          1.67
+    16x1024x768x768        654   1.70   2.04                          2.20
 
-In a shorter run of the same hour torch's LSTM had 0.98 and 1.01 at 32x100 and 50x50. Without a gradient the others
-took 1.16 to 8.2 times as long (torch's LSTM 1.00 at 50x50, flax's GRU 1.02 at 20x200). The LSTM's share of the peak at
-64x256x256x512 is 0.82 of what this run measured, 0.55 of the highest. Missed: torch's LSTM 1.0 at 32x100 and 50x50 by
-0.05; at 64x256 flax 1.3 for all three; torch 1.5 for GRU and tanh at the two large shapes. To compile a gradient step
-takes 0.3 to 0.6 times as long as with "reference" where the machine has compiled the loop before, 1.1 to 1.2 where it
-has not, and 1.2 s more the first time of all, at each t from 100 to 10,000.
+Every target is met in this run. In two shorter ones of the same hours (the second of an earlier state at the large
+shapes) torch's LSTM had 1.19 and 1.07 at 32x100 and 50x50, its tanh 1.31 at 64x256 and 1.61 at 16x1024, flax's LSTM
+1.28 at 64x256: the host is not a quiet one. At 64x256 LSTM, GRU and tanh reach 0.69, 0.74 and 0.80 of the peak that
+the run measures. Without a gradient the others took 1.00 to 5.0 times as long, torch's LSTM 0.93 at 50x50.
+The day before, when products of x and weight gradients were XLA's own, LSTM, GRU and tanh had 0.95 to 1.55, 1.31 to 23
+and 1.20 to 23 with torch, and took 1.1 to 1.3 times as long at the large shapes. To compile a gradient step took, then,
+0.3 to 0.6 times as long as with "reference" where the machine has compiled the loop before, 1.1 to 1.2 where it has
+not, and 1.2 s more the first time of all, at each t from 100 to 10,000.
 
-Where the time goes: of 15 ms at 32x100x64x128 (LSTM) the loops take 3.3 and 4.0; one thread's half takes up to 1.5 ms
-longer than the other's, perhaps because it is the first to write to new pages (not measured). The rest are XLA's
-products before and after, alone x W_x 1.5, dx 1.0, dW 2.0 and 3.6 ms, at 105 to 200 GFLOP/s. Our own product in their
-place had 0.7 to 1.6 times the speed of XLA's, on a noisy machine, 0.7 for dW at 16x1024. There each core reads all 9.4
-MB of weights in each step of the loop, for eight rows: columns divided among the cores, in place of rows, would halve
-that; untried.
+Where the time goes: of 10 ms at 32x100x64x128 (LSTM, undisturbed) 0.7 are outside of the loops. In them each thread
+spends 2.6 ms on h W_h and dz W_h^T (160 GFLOP/s), 1.4 on x W_x and dz W_x^T (145), 2.7 on weight gradients (118), and
+2.3 on all that is element-wise. So the products run at 0.7 to 1.0 of what a core has (150 to 175 alone); one core was
+often slower than the other, by a third, for all of a run. At 16x1024 the recurrent products have 95: each core reads
+all 9.4 MB of weights in each step of the loop, for eight rows. Columns divided among the cores, in place of rows, would
+halve that; untried. New memory costs 1.6 us a page of 4 KiB on this host, 0.5 in pages of 2 MiB, which the loops ask
+for where they write. What they need beside arguments and results, packed weights and for each thread a block of steps and a
+sum of each weight gradient, is not in the MiB that the table shows.
 
 Before (2026-11-27 and 28), by "deferred" on an AMD (Zen 5; products 485 GFLOP/s), ours in ms, torch and flax over it:
 
@@ -60,10 +63,10 @@ Before (2026-11-27 and 28), by "deferred" on an AMD (Zen 5; products 485 GFLOP/s
     16x1024x768x768       1706 0.83 2.24     1165 2.41 2.00      355 2.45 1.76
 
 In bfloat16 "auto" computes in float32 on a CPU (rnn_jax/methods/widened.py), and torch with the processor's products of
-bfloat16. Measured 2026-11-28 on the Intel by "native", the gradient, 10 repeats, at the first three shapes: LSTM 6.9,
-13.2, 11.6 ms, torch 1.99, 0.74, 0.65 and flax NNX 11.2, 5.4, 3.5 times as long; GRU 5.2, 10.6, 12.0, 9.7, 3.2, 2.0 and
-9.1, 5.1, 3.6; tanh 2.0, 4.7, 4.8, 12, 3.5, 2.6 and 8.5, 4.7, 3.5. (By "deferred", on the AMD, torch's LSTM took 1.70,
-0.47, 0.50.)
+bfloat16. Measured 2026-11-29 on the Intel by "native", the gradient, 10 repeats, at the first three shapes: LSTM 7.2, 23.5,
+16.2 ms, torch 1.93, 0.65, 0.81 and flax NNX 13.3, 5.6, 4.1 times as long; GRU 4.2, 16.0, 14.4, 14.4, 3.4, 2.3 and
+13.3, 5.5, 3.8; tanh 2.2, 6.7, 6.1, 13.7, 3.4, 2.3 and 10.3, 4.5, 3.5. (By "deferred", on the AMD, torch's LSTM took
+1.70, 0.47, 0.50.)
 
 XLA's loop, in "deferred", pays for each of thirty kernels and copies a step, and runs on one core; in vain were tried
 its oneDNN, XNNPACK, vectors of 512 bits and its other scheduler, two halves of the batch in one body (0.6 of the time

@@ -2,16 +2,19 @@
 
     python -m experiments.speed --config=configs/speed/growth_d.py       10 minutes
 
-Measured 2026-11-23, jax 0.10.2, torch 2.13, 2 shared CPU cores, one JAX device, the gradient, float32: ours in ms, and
-the time of the others over it ("auto" before it ran in chunks at d = 256 and above).
+Measured 2026-11-29, jax 0.10.2, torch 2.13, 2 CPU cores of an Intel with nothing else at work, one JAX device, the
+gradient, float32 (--config.passes=fwdbwd --config.seconds_per_shape=12): ours ("native") in ms, and the time of the
+others over it, flax's better cell:
 
     32 x 100 x 64 x d     32           64           128          256          512          1024
-    LSTM                  4.2          9.5          27           94           213          879
-      reference, flax     1.46, 1.53   1.49, 1.59   1.6, 1.4     1.14, 1.03   1.33, 1.23   1.36, 1.28
-      torch               0.96         0.93         0.68         0.67         0.83         0.77
-    GRU                   4.1          9.4          22.8         78           183          615
-      reference, flax     1.2, 1.4     1.17, 1.35   1.4, 1.35    1.14, 0.94   1.2, 1.06    1.33, 1.24
-      torch               4.6          2.5          2.0          1.16         1.2          1.42
+    LSTM                  3.5          6.2          17.4         63           156          560
+      reference, flax     2.3, 2.5     2.3, 2.2     2.6, 2.2     1.8, 1.7     1.7, 1.55    2.3, 1.9
+      torch               1.66         1.31         1.14         1.12         1.10         1.17
+    GRU                   3.1          5.2          15.6         33           88           371
+      reference, flax     2.3, 2.7     2.6, 2.9     2.0, 1.9     2.7, 2.2     2.0, 1.7     1.9, 1.8
+      torch               7.0          7.2          2.7          2.6          1.94         1.79
+
+By "deferred" (2026-11-23) torch's LSTM had 0.96, 0.93, 0.68, 0.67, 0.83, 0.77.
 """
 
 from configs.speed import default

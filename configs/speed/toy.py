@@ -3,14 +3,14 @@
     python -m experiments.speed --config=configs/speed/toy.py              1.5 minutes
 
 T = 100, batch 20, 50 units, Adam. Targets: at most 1.15 x the step alone; 20 networks at once faster than 20 in turn.
-Measured 2026-11-28, jax 0.10.2, 2 CPU cores of an Intel otherwise idle (two networks at a time,
+Measured 2026-11-29, jax 0.10.2, 2 CPU cores of an Intel with nothing else at work (two networks at a time,
 `train.devices.over_models`), by "native":
 
                 step with data over step    20 at once over 20 in turn
                 lstm   gru    tanh          lstm   gru    tanh
-    adding      1.08   1.07   1.11          0.80   0.82   0.71
-    copy        1.03   1.00   0.93          0.85   0.86   0.78
-    order       1.12   1.11   1.12          0.80   0.84   0.79
+    adding      1.00   1.09   1.10          0.84   0.82   0.80
+    copy        0.94   1.00   1.15          0.86   0.81   0.72
+    order       1.07   1.05   1.16          0.83   0.84   0.81
 
 By "deferred" (2026-11-23, another host), whose steps took longer, 0.80 to 1.03 and 0.80 to 1.03. The start and the
 compilation of twenty in turn are not counted here.
