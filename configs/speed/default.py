@@ -49,8 +49,8 @@ spends 2.6 ms on h W_h and dz W_h^T (160 GFLOP/s), 1.4 on x W_x and dz W_x^T (14
 often slower than the other, by a third, for all of a run. At 16x1024 the recurrent products have 95: each core reads
 all 9.4 MB of weights in each step of the loop, for eight rows. Columns divided among the cores, in place of rows, would
 halve that; untried. New memory costs 1.6 us a page of 4 KiB on this host, 0.5 in pages of 2 MiB, which the loops ask
-for where they write. What they need beside arguments and results, packed weights and for each thread a block of steps and a
-sum of each weight gradient, is not in the MiB that the table shows.
+for where they write. What they need beside arguments and results, packed weights and for each thread a block of steps
+and a sum of each weight gradient, is not in the MiB that the table shows.
 
 Before (2026-11-27 and 28), by "deferred" on an AMD (Zen 5; products 485 GFLOP/s), ours in ms, torch and flax over it:
 
@@ -63,9 +63,9 @@ Before (2026-11-27 and 28), by "deferred" on an AMD (Zen 5; products 485 GFLOP/s
     16x1024x768x768       1706 0.83 2.24     1165 2.41 2.00      355 2.45 1.76
 
 In bfloat16 "auto" computes in float32 on a CPU (rnn_jax/methods/widened.py), and torch with the processor's products of
-bfloat16. Measured 2026-11-29 on the Intel by "native", the gradient, 10 repeats, at the first three shapes: LSTM 7.2, 23.5,
-16.2 ms, torch 1.93, 0.65, 0.81 and flax NNX 13.3, 5.6, 4.1 times as long; GRU 4.2, 16.0, 14.4, 14.4, 3.4, 2.3 and
-13.3, 5.5, 3.8; tanh 2.2, 6.7, 6.1, 13.7, 3.4, 2.3 and 10.3, 4.5, 3.5. (By "deferred", on the AMD, torch's LSTM took
+bfloat16. Measured 2026-11-29 on the Intel by "native", the gradient, 10 repeats, at the first three shapes: LSTM 7.2,
+23.5, 16.2 ms, torch 1.93, 0.65, 0.81 and flax NNX 13.3, 5.6, 4.1 times as long; GRU 4.2, 16.0, 14.4, 14.4, 3.4, 2.3
+and 13.3, 5.5, 3.8; tanh 2.2, 6.7, 6.1, 13.7, 3.4, 2.3 and 10.3, 4.5, 3.5. (By "deferred", on the AMD, torch's LSTM took
 1.70, 0.47, 0.50.)
 
 XLA's loop, in "deferred", pays for each of thirty kernels and copies a step, and runs on one core; in vain were tried

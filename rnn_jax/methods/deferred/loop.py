@@ -349,7 +349,9 @@ def make_loop(plan: Plan, length: int, reverse: bool, run=in_turn, turning=True)
                 if w is not None:
                     u = stacked(operands[eqn.invars[1 - w]], not reverse)
                     add(eqn.invars[w], weight_gradient(eqn, w, u, d))
-        cast = lambda v: grads[v].astype(v.aval.dtype) if v in grads else None
+        # A zero, not None: JAX 0.7 wants as many gradients whenever this loop's is taken. Nothing reads it.
+        grads |= {v: jnp.zeros_like(a) for v, a in zip(plan.loop_ahead, ahead, strict=True) if v in without.gradient}
+        cast = lambda v: grads[v].astype(v.aval.dtype) if v in grads and is_float(v) else None
         d_smooth = iter(d_carry)
         d_first = [next(d_smooth) if is_float(v) else None for v in carry_in]
         return [cast(v) for v in plan.loop_once], [cast(v) for v in plan.loop_ahead], d_first
