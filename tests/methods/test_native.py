@@ -135,7 +135,13 @@ def from_x(p, h, x):
     return jnp.tanh(z + u + x @ (p["a"] * p["s"])), (early * h[:, :2], x @ p["a"])
 
 
-STEPS = [from_x, shifted, normalised, across_rows, two_ways, units, heads]
+def read_after_it_is_made(p, h, x):
+    """The old carry is read when the new one is known."""
+    new = jnp.tanh(h + x)
+    return new * p["s"], (h * new, h - 1)
+
+
+STEPS = [from_x, read_after_it_is_made, shifted, normalised, across_rows, two_ways, units, heads]
 
 
 def step_problem(b=B):

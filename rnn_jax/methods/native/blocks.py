@@ -73,8 +73,9 @@ class Blocks:
             self.add(v)
         self.bytes_of_step = " + ".join(self.sizes) or "0"
         self.rows = "rows" if code.row else str(max((v.aval.shape[0] for v in self.names), default=1))
-        self.panels = {b: self.room(b, f"packed_size<{kind(b)}>(1, {b.aval.shape[1]})") for _, b in code.gains.values()}
-        self.columns = {kind(b): self.room(b, "MR") for b in self.panels}
+        second = dict.fromkeys(b for _, b in code.gains.values())
+        self.panels = {b: self.room(b, f"packed_size<{kind(b)}>(1, {b.aval.shape[1]})") for b in second}
+        self.columns = {t: self.room(b, "MR") for t, b in {kind(b): b for b in second}.items()}
 
     def apart(self):
         """The products with a weight that are taken before the steps of a block, and those after."""

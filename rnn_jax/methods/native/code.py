@@ -141,6 +141,11 @@ class Code:
         for i, v in enumerate(self.outs[self.n_carry :], self.n_carry):
             if v in made_by and v not in views and v not in self.places:
                 self.places[v] = self.y_places[i]
+        for i in self.carried:
+            old, new = self.ins[self.n_consts + i], self.outs[i]
+            known = isinstance(new, core.Literal) or new not in made_by or new in self.places
+            if not known and self.in_place(made_by[new], old, new):
+                self.places[new] = self.places[old]
         for v in self.blocks.names:
             if v in made_by and v not in views and (v not in self.places or made_by[v][0] in self.blocks.first):
                 self.places[v] = self.blocks.place(v)
@@ -154,6 +159,15 @@ class Code:
                         own = made_by.get(a) if not isinstance(a, core.Literal) else None
                         if own and is_elementwise(own[0]) and a not in self.places:
                             self.places[a] = part
+
+    def in_place(self, item, old, new) -> bool:
+        """May a leaf of the carry be overwritten where it is computed? Not if it is read after that."""
+        elsewhere = [e for other in self.items if other is not item for e in other]
+        kept = [*self.blocks.names, *self.outs, *(a for e in elsewhere for a in e.invars)]
+        readers = [k for k, e in enumerate(item) if any(a is old for a in e.invars)]
+        maker = next(k for k, e in enumerate(item) if new in e.outvars)
+        once = sum(v is new for v in self.outs) == 1 and old.aval.shape == new.aval.shape
+        return is_elementwise(item[0]) and once and max(readers, default=0) <= maker and not any(a is old for a in kept)
 
     def pieces(self, e) -> list[Place]:
         """Where the operands of a concatenation lie in it."""
