@@ -23,7 +23,7 @@ from rnn_jax.methods.deferred.layout import (
     turn_products,
 )
 from rnn_jax.methods.deferred.placement import AHEAD, LOOP, Plan, Sum, is_float, variables, weight_after, weight_of
-from rnn_jax.tracing import effects_of, flatten, live
+from rnn_jax.tracing import effects_of, flatten, live, vary
 
 # What is dear to compute and cheap to store: the backward pass reads these values, where arithmetic is all it does and
 # they are not spread out.
@@ -371,7 +371,7 @@ def is_zero(cotangent):
 
 
 def instantiate(cotangent):
-    return jnp.zeros(cotangent.shape, cotangent.dtype) if is_zero(cotangent) else cotangent
+    return vary(jnp.zeros(cotangent.shape, cotangent.dtype), cotangent.aval) if is_zero(cotangent) else cotangent
 
 
 def weight_gradient(eqn, w, u, dz):

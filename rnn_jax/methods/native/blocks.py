@@ -35,7 +35,7 @@ def take_gains(eqns, carry, outs):
     sums = set()
     for i, (total, new) in enumerate(zip(carry, outs, strict=False)):
         e = made_by.get(new) if not isinstance(new, core.Literal) and uses[new] == 1 == uses[total] else None
-        if e is None or e.primitive.name not in ADD or total not in e.invars:
+        if e is None or e.primitive.name not in ADD or total not in e.invars or len(set(variables(e.invars))) < 2:
             continue
         pair = product_of_rows(made_by, e.invars[1 - e.invars.index(total)])
         if pair and kind(total) == kind(pair[0]) == kind(pair[1]):
