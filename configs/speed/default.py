@@ -34,14 +34,15 @@ contenders. flax is its better cell:
     64x256x256x512         190   1.65   1.60                          1.67
     16x1024x768x768        654   1.70   2.04                          2.20
 
-Every target is met in this run. In two shorter ones of the same hours (the second of an earlier state at the large
-shapes) torch's LSTM had 1.19 and 1.07 at 32x100 and 50x50, its tanh 1.31 at 64x256 and 1.61 at 16x1024, flax's LSTM
-1.28 at 64x256: the host is not a quiet one. At 64x256 LSTM, GRU and tanh reach 0.69, 0.74 and 0.80 of the peak that
-the run measures. Without a gradient the others took 1.00 to 5.0 times as long, torch's LSTM 0.93 at 50x50.
-The day before, when products of x and weight gradients were XLA's own, LSTM, GRU and tanh had 0.95 to 1.55, 1.31 to 23
-and 1.20 to 23 with torch, and took 1.1 to 1.3 times as long at the large shapes. To compile a gradient step took, then,
-0.3 to 0.6 times as long as with "reference" where the machine has compiled the loop before, 1.1 to 1.2 where it has
-not, and 1.2 s more the first time of all, at each t from 100 to 10,000.
+Every ratio wanted is met in this run. In two shorter ones of the same hours (the second of an earlier state at the
+large shapes) torch's LSTM had 1.19 and 1.07 at 32x100 and 50x50, its tanh 1.31 at 64x256 and 1.61 at 16x1024, flax's
+LSTM 1.28 at 64x256: the host is not a quiet one. At 64x256 LSTM, GRU and tanh reach 0.69, 0.74 and 0.80 of the peak
+that the run measures. Without a gradient the others took 1.00 to 5.0 times as long, torch's LSTM 0.93 at 50x50. The day
+before, when products of x and weight gradients were XLA's own, LSTM, GRU and tanh had 0.95 to 1.55, 1.31 to 23 and 1.20
+to 23 with torch, and took 1.1 to 1.3 times as long at the large shapes. To compile a gradient step took, then, 0.3 to
+0.6 times as long as with "reference" where the machine has compiled the loop before, at each t from 100 to 10,000.
+Where it has not, this run, once each at the first three shapes: LSTM 0.8 to 1.3 times, tanh 0.75 to 1.2, GRU 1.5 to 2.6
+(target 1.5, missed: the compiler takes 0.6 s for its two loops), and 2 s more the first time of all.
 
 Where the time goes: of 10 ms at 32x100x64x128 (LSTM, undisturbed) 0.7 are outside of the loops. In them each thread
 spends 2.6 ms on h W_h and dz W_h^T (160 GFLOP/s), 1.4 on x W_x and dz W_x^T (145), 2.7 on weight gradients (118), and

@@ -28,7 +28,7 @@ template <class T> struct Vector {
 };
 
 template <int M, bool ACROSS, class T>
-static void tile(long k, const T* a, long lda, const T* b, T* c, long ldc, long columns, bool more) {
+static void tile(long k, const T* a, long lda, const T* b, T* c, long ldc, bool more) {
   typedef typename Vector<T>::type V;
   constexpr long NR = width<T>(), half = NR / 2;
   V sum[M][2] = {};
@@ -44,27 +44,34 @@ static void tile(long k, const T* a, long lda, const T* b, T* c, long ldc, long 
       sum[r][1] += x * two;
     }
   }
+  if (more)
+#pragma GCC unroll 16
+    for (int r = 0; r < M; r++) {
+      sum[r][0] += *(V*)(c + r * ldc);
+      sum[r][1] += *(V*)(c + r * ldc + half);
+    }
 #pragma GCC unroll 16
   for (int r = 0; r < M; r++) {
-    T* out = c + r * ldc;
-    if (columns == NR) {
-      *(V*)out = more ? *(V*)out + sum[r][0] : sum[r][0];
-      *(V*)(out + half) = more ? *(V*)(out + half) + sum[r][1] : sum[r][1];
-    } else {
-      T some[NR];
-      std::memcpy(some, sum[r], sizeof some);
-      for (long j = 0; j < columns; j++) out[j] = more ? out[j] + some[j] : some[j];
-    }
+    *(V*)(c + r * ldc) = sum[r][0];
+    *(V*)(c + r * ldc + half) = sum[r][1];
   }
 }
 
-template <class T> using Tile = void (*)(long, const T*, long, const T*, T*, long, long, bool);
+template <class T> using Tile = void (*)(long, const T*, long, const T*, T*, long, bool);
 template <class T, bool ACROSS, size_t... I> static Tile<T> tile_of(long m, std::index_sequence<I...>) {
   static constexpr Tile<T> all[] = {tile<I + 1, ACROSS, T>...};
   return all[m - 1];
 }
-template <class T, bool ACROSS> static Tile<T> tile_of(long m) {
-  return tile_of<T, ACROSS>(m, std::make_index_sequence<MR>());
+
+// The tile of m rows, of whose columns the first ones are wanted.
+template <bool ACROSS, class T>
+static void take(long m, long k, const T* a, long lda, const T* b, T* c, long ldc, long columns, bool more) {
+  const auto run = tile_of<T, ACROSS>(m, std::make_index_sequence<MR>());
+  if (columns >= width<T>()) return run(k, a, lda, b, c, ldc, more);
+  T whole[MR * width<T>()];
+  run(k, a, lda, b, whole, width<T>(), false);
+  for (long r = 0; r < m; r++)
+    for (long j = 0; j < columns; j++) c[r * ldc + j] = whole[r * width<T>() + j] + (more ? c[r * ldc + j] : 0);
 }
 
 // One row times FOUR panels: sums of one alone would wait for each other.
@@ -92,7 +99,7 @@ template <class T> void multiply(long m, long k, long n, const T* a, long lda, c
       const long some = std::min<long>(K, k - l);
       for (long i = 0, at = 0; i < blocks; i++) {
         const long rows = m * (i + 1) / blocks - at;
-        tile_of<T, false>(rows)(some, a + at * lda + l, lda, b, c + at * ldc + j, ldc, std::min(NR, n - j), l > 0);
+        take<false>(rows, some, a + at * lda + l, lda, b, c + at * ldc + j, ldc, n - j, l > 0);
         at += rows;
       }
       b += some * NR;
@@ -105,7 +112,7 @@ template <class T> void accumulate(long k, long m, long n, const T* a, const T* 
     const long some = m * (i + 1) / blocks - at;
     for (long r = 0; r < k; r++) std::memcpy(room + r * some, a + r * m + at, some * sizeof(T));
     for (long j = 0; j < n; j += NR)
-      tile_of<T, true>(some)(k, room, 0, b + j * k, c + at * n + j, n, std::min(NR, n - j), true);
+      take<true>(some, k, room, 0, b + j * k, c + at * n + j, n, n - j, true);
     at += some;
   }
 }
