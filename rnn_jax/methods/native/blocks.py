@@ -18,7 +18,7 @@ from typing import Any
 
 from jax.extend import core
 
-from rnn_jax.methods.deferred.placement import variables
+from rnn_jax.methods.deferred.placement import is_plain, variables
 from rnn_jax.methods.native.expressions import kind
 from rnn_jax.methods.native.places import Place, dense
 from rnn_jax.tracing import live
@@ -93,12 +93,10 @@ class Blocks:
 
     def is_plain(self, e) -> bool:
         """Is it a product [r k] with a weight [k m]?"""
-        if e.primitive.name != "dot_general" or any(isinstance(a, core.Literal) or a.aval.ndim != 2 for a in e.invars):
+        if not is_plain(e, 1) or any(isinstance(a, core.Literal) for a in e.invars):
             return False
         (u, weight), consts = e.invars, self.code.ins[: self.code.n_consts]
-        (contract, _), types = e.params["dimension_numbers"], {kind(v) for v in [*e.invars, *e.outvars]}
-        known = weight in consts and u not in consts and self.code.row_axis(weight) is None
-        return known and contract[0] == (1,) and len(contract[1]) == 1 and types in ({"float"}, {"double"})
+        return weight in consts and u not in consts and self.code.row_axis(weight) is None
 
     def takes(self, e) -> bool:
         return any(e is other for other in [*self.first, *self.last])
