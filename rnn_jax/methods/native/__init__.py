@@ -11,7 +11,7 @@ time (see `blocks`); with fewer they are one product over t and b by XLA, on all
 Rows of the batch that no equation mixes are divided among XLA's threads, once for all t; networks that vmap trains side
 by side are, too. Where the step mixes its rows, the loop runs on one thread.
 
-It needs a C++ compiler ($CXX, c++, g++ or clang++; RNN_JAX_NATIVE=0 makes "auto" do without): 0.2 to 0.4 s for
+It needs a C++ compiler ($CXX, c++, g++ or clang++; RNN_JAX_NATIVE=0 makes "auto" do without): 0.1 to 0.3 s for
 each loop, and once on a machine (see `build`). float32 or float64. Reverse mode of any order works, the second one by
 `lax.scan`; a loop that vmap maps is as many loops in one call. Figures: configs/speed/default.py.
 """

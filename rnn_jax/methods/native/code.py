@@ -271,7 +271,12 @@ class Code:
         return place._replace(strides=dense(out.aval.shape, rows[1]))
 
     def copy(self, v, one: Place, other: Place):
-        self.nest(self.bounds(v), [f"{other.at(indices(v))} = {one.at(indices(v))};"])
+        index = indices(v)
+        if not index or one.strides[-1] != 1 or other.strides[-1] != 1:
+            return self.nest(self.bounds(v), [f"{other.at(index)} = {one.at(index)};"])
+        at = [*index[:-1], "0"]
+        pieces = f"&{other.at(at)}, &{one.at(at)}, {self.bounds(v)[-1]} * sizeof({kind(v)})"
+        self.nest(self.bounds(v)[:-1], [f"__builtin_memcpy({pieces});"], vector=False)
 
     def concatenate(self, e):
         for a, part in zip(e.invars, self.pieces(e), strict=True):
@@ -443,7 +448,7 @@ class Code:
         bytes_of = lambda vs: ", ".join(str(math.prod(v.aval.shape) * v.aval.dtype.itemsize) for v in vs) or "0"
         memory = " + ".join([*self.memory, f"{len(self.memory)} * ALIGNED"])
         lines = [
-            '#include "loop.h"',
+            '#include "loop.h"', "using namespace rnn_jax;",
             f"static const long in_bytes[] = {{{bytes_of(self.ins)}}}, out_bytes[] = {{{bytes_of(self.outs)}}};",
             "static void prepare(const Arrays& arrays, char* packed) {", *self.packs, "}",
             f"enum {{ totals_bytes = {totals_bytes} }};",

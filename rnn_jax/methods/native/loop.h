@@ -75,6 +75,11 @@ template <class T> INLINE T f_power(T a, int n) {
 
 // --------------------------------------------------------------------------------------------------- of runtime.cc
 
+struct XLA_FFI_Error;
+struct XLA_FFI_CallFrame;
+
+namespace rnn_jax {
+
 #if defined(__AVX512F__)
 enum { BYTES = 64, MR = 14 };
 #elif defined(__AVX__)
@@ -134,6 +139,6 @@ struct Program {  // what is generated
   void (*gather)(const Arrays&, const char* totals, long parts, long slice, long slices);
 };
 
-struct XLA_FFI_Error;
-struct XLA_FFI_CallFrame;
 XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame);
+
+}  // namespace rnn_jax

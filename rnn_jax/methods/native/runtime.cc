@@ -16,6 +16,8 @@
 #include "loop.h"
 #include "xla/ffi/api/c_api.h"
 
+namespace rnn_jax {
+
 // ------------------------------------------------------------------------------------------------ matrix products
 // c [m n] = a [m k] b [k n] of b in panels of NR columns, each [k NR], the last one with zeros: so weights are packed
 // before the loop. Up to MR rows of a times a panel stay in registers; the inner loop reads NR numbers of b and one of
@@ -294,3 +296,5 @@ XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame) {
   });
   return nullptr;
 }
+
+}  // namespace rnn_jax
