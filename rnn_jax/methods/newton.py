@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from rnn_jax.methods import deferred
-from rnn_jax.methods.deferred.loop import loop_step
+from rnn_jax.methods.deferred.step import loop_step
 from rnn_jax.methods.linear import apply, product, recurrence, shift, transpose
 from rnn_jax.methods.states import Layout, demand_parallel, nothing
 from rnn_jax.tracing import Body

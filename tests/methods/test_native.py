@@ -265,6 +265,18 @@ def test_second_derivatives_and_a_scan_over_scans():
     agree(*(jax.jit(jax.grad(outer), static_argnums=1)(params, m) for m in ("native", "reference")))
 
 
+@pytest.mark.usefixtures("inside")
+def test_a_total_of_what_are_not_the_rows_of_the_carry():
+    def step(p, carry, x):
+        h, total = carry
+        row, other = x
+        return (jnp.tanh(h @ p + row), total + other.T @ other), h
+
+    xs = normal(0, T, B, D), normal(1, T, 3, 2)
+    args = normal(2, D, D), (normal(3, B, D), normal(4, 2, 2)), xs
+    agree(gradients(step, *args, method="native"), gradients(step, *args, method="reference"))
+
+
 def test_what_explodes_is_infinite_and_then_no_number():
     step = lambda p, h, x: (p * h + x, jnp.exp(h) * jax.nn.sigmoid(-h) + jnp.tanh(h))
     run = lambda m: scan(

@@ -164,7 +164,7 @@ class Blocks:
     def product(self, e) -> str:
         (u, weight), out = e.invars, e.outvars[0]
         c, t, k, n = e.params["dimension_numbers"][0][1][0], kind(u), u.aval.shape[1], out.aval.shape[1]
-        packed, rows = self.code.pack(weight, c, [1 - c], ()), f"count * {self.code.bound(u, 0)}"
+        packed, rows = self.code.products.pack(weight, c, [1 - c], ()), f"count * {self.code.bound(u, 0)}"
         return f"multiply<{t}>({rows}, {k}, {n}, {self.names[u]}, {k}, {packed}, {self.names[out]}, {n});"
 
     def totals(self) -> tuple[list[str], list[str], int]:

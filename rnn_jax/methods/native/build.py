@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
 
 HERE = Path(__file__).parent
+TARGET = "rnn_jax_native_loop"  # as XLA knows it
 FLAGS = [
     "-std=c++17", "-march=native", "-fPIC", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math",
     "-fno-exceptions", "-fno-rtti", "-pthread", "-w", "-shared",
@@ -56,20 +58,36 @@ def machine() -> str:
 
 
 @functools.cache
-def target(source: str) -> str:
-    """The name under which XLA knows the compiled source of a loop. Raises RuntimeError where it does not compile."""
-    runtime()
-    library = compiled(source, *LOOP)
-    function = ctypes.CDLL(str(library)).call
-    jax.ffi.register_ffi_target(library.stem, jax.ffi.pycapsule(function), platform="cpu")
-    return library.stem
+def start(source: str) -> str:
+    """The name by which `TARGET` finds a loop. It is compiled in the background, and what calls it first waits for it;
+    where it does not compile that is the call's error."""
+    library, name = runtime(), hashlib.sha256(source.encode()).hexdigest()
+    workers().submit(make, library, name, source)
+    return name
+
+
+def make(library: ctypes.CDLL, name: str, source: str):
+    try:
+        program = ctypes.CDLL(str(compiled(source, *LOOP))).program
+        program.restype = ctypes.c_void_p
+        library.rnn_jax_provide(name.encode(), ctypes.c_void_p(program()), b"")
+    except (RuntimeError, OSError) as error:
+        library.rnn_jax_provide(name.encode(), None, str(error).encode())
+
+
+@functools.cache
+def workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="rnn_jax")
 
 
 @functools.cache
 def runtime() -> ctypes.CDLL:
     """What every loop calls, for all that is loaded after it."""
-    library = compiled((HERE / "runtime.cc").read_text(), "-O3", f"-I{jax.ffi.include_dir()}")
-    return ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
+    library = ctypes.CDLL(
+        str(compiled((HERE / "runtime.cc").read_text(), "-O3", f"-I{jax.ffi.include_dir()}")), ctypes.RTLD_GLOBAL
+    )
+    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(library.rnn_jax_call), platform="cpu")
+    return library
 
 
 def compiled(source: str, *how: str) -> Path:

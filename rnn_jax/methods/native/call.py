@@ -1,4 +1,4 @@
-"""The loop as an operation of JAX's: its source is compiled when a program with it is; vmap adds loops."""
+"""The loop as an operation of JAX's: its source is compiled while XLA compiles the program; vmap adds loops."""
 
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 # (what makes a primitive is not in JAX's annotations)
@@ -11,7 +11,7 @@ import numpy as np
 from jax.extend import core
 from jax.interpreters import batching, mlir
 
-from rnn_jax.methods.native.build import target
+from rnn_jax.methods.native.build import TARGET, start
 from rnn_jax.methods.native.code import Code
 
 loop_p = core.Primitive("native_loop")  # consts, carry, xs [t ...] -> carry, ys [t ...], each [*added ...]
@@ -30,8 +30,8 @@ def types(*avals, code, length, reverse, added):
 
 
 def lower(ctx, *values, code, length, reverse, added):
-    rule = jax.ffi.ffi_lowering(target(code.source))
-    return rule(ctx, *values, steps=np.int64(length), reverse=np.int64(reverse))
+    rule = jax.ffi.ffi_lowering(TARGET)
+    return rule(ctx, *values, loop=start(code.source), steps=np.int64(length), reverse=np.int64(reverse))
 
 
 def batch(values, axes, *, code, length, reverse, added):

@@ -13,7 +13,6 @@ import itertools
 import math
 from typing import Any
 
-import numpy as np
 from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import variables
@@ -21,6 +20,7 @@ from rnn_jax.methods.fused.axes import Axes
 from rnn_jax.methods.native.blocks import Blocks, take_gains
 from rnn_jax.methods.native.expressions import SLOW, Refused, expression, is_elementwise, kind, literal
 from rnn_jax.methods.native.places import VIEWS, Place, dense, indices, inlined, parts, viewed
+from rnn_jax.methods.native.products import Products
 
 REDUCTIONS = {
     "reduce_sum": ("0", "{} + {}"), "reduce_max": (None, "f_max({}, {})"), "reduce_min": (None, "f_min({}, {})"),
@@ -38,19 +38,12 @@ class Code:
         self.eqns, self.outs = inlined(jaxpr)
         self.ins, self.n_consts, self.n_carry = jaxpr.invars, n_consts, n_carry
         self.ends = {n_consts + n_carry + x: end for x, end in (ends or {}).items()}
-        self.eqns, self.gains = take_gains(self.eqns, self.ins[n_consts : n_consts + n_carry], self.outs)
-        self.carried = [i for i in range(n_carry) if i not in self.gains]  # leaves of the carry, in the loop
-        carry = [self.ins[n_consts + i] for i in self.carried]
-        outs = [*(self.outs[i] for i in self.carried), *self.outs[n_carry:]]
-        self.axes = Axes(jaxpr.replace(eqns=self.eqns, outvars=outs), carry)
-        for a, b in self.gains.values():
-            self.axes.join(a, b, [(0, 0)])
-        for i, end in self.ends.items():
-            self.axes.join(self.ins[i], self.ins[end])
-        self.row = next((axis for axis in self.axes.blocks(1)), None)
-        if any(self.row and self.row_axis(v) != 0 for pair in self.gains.values() for v in pair):
-            raise Refused("a sum over what is not an axis of rows")
-        self.rows = self.axes.size(self.row) if self.row else 1
+        every = self.eqns
+        self.eqns, self.gains = take_gains(every, self.ins[n_consts : n_consts + n_carry], self.outs)
+        self.divide(jaxpr)
+        if self.row and any(self.row_axis(v) != 0 for pair in self.gains.values() for v in pair):
+            self.eqns, self.gains = every, {}  # sums over what is not rows
+            self.divide(jaxpr)
         if any(0 in v.aval.shape for v in [*self.ins, *self.outs]) or not self.outs:
             raise Refused("the step has nothing to compute")
         self.slow: set[str] = set()  # what makes the loop slower than XLA's
@@ -58,12 +51,10 @@ class Code:
         self.memory: list[str] = []  # the sizes of its pieces, in bytes
         self.lines: list[str] = []
         self.declared: list[str] = []
-        self.packs: list[str] = []
-        self.packed: dict[Any, str] = {}
-        self.packed_size = "0"
         self.numbers = itertools.count()
         self.place_inputs()
         self.items = self.schedule()
+        self.products = Products(self)
         self.blocks = Blocks(self)
         self.place_values()
         for item in self.items:
@@ -73,6 +64,19 @@ class Code:
         self.finish_step()
         self.lines = self.blocks.around(self.lines)
         self.source = self.whole()
+
+    def divide(self, jaxpr):
+        """Finds the axis of rows that no equation mixes."""
+        n, m = self.n_consts, self.n_carry
+        self.carried = [i for i in range(m) if i not in self.gains]  # leaves of the carry, in the loop
+        outs = [*(self.outs[i] for i in self.carried), *self.outs[m:]]
+        self.axes = Axes(jaxpr.replace(eqns=self.eqns, outvars=outs), [self.ins[n + i] for i in self.carried])
+        for a, b in self.gains.values():
+            self.axes.join(a, b, [(0, 0)])
+        for i, end in self.ends.items():
+            self.axes.join(self.ins[i], self.ins[end])
+        self.row = next((axis for axis in self.axes.blocks(1)), None)
+        self.rows = self.axes.size(self.row) if self.row else 1
 
     # ------------------------------------------------------------------------------------------------- where values lie
 
@@ -207,7 +211,7 @@ class Code:
         elif name in (*VIEWS, "reshape"):
             self.view(e)
         elif name == "dot_general":
-            self.product(e)
+            self.products.emit(e)
         elif name == "concatenate":
             self.concatenate(e)
         elif name in REDUCTIONS:
@@ -313,94 +317,6 @@ class Code:
         if not inside:
             self.slow.add("sums over the last axis")
 
-    # --------------------------------------------------------------------------------------------------------- products
-
-    def product(self, e):
-        """A dot_general: of the rows and a weight by packed panels, any other by plain loops."""
-        (contract, batch), out = e.params["dimension_numbers"], e.outvars[0]
-        if str(out.aval.dtype) != str(e.invars[0].aval.dtype) or any(isinstance(a, core.Literal) for a in e.invars):
-            raise Refused("no code for this product")
-        free = [
-            [i for i in range(a.aval.ndim) if i not in c and i not in m]
-            for a, c, m in zip(e.invars, contract, batch, strict=True)
-        ]
-        places = [self.places[a] for a in e.invars]
-        known = [a in self.ins[: self.n_consts] for a in e.invars]
-        w = known.index(True) if known.count(True) == 1 else None
-        if w is not None and len(contract[0]) == 1 and self.by_panels(e, w, contract, batch, free, places):
-            return
-        self.slow.add("product")
-        sizes = [self.bound(e.invars[0], i) for i in batch[0]]
-        sizes += [self.bound(a, i) for a, part in zip(e.invars, free, strict=True) for i in part]
-        index, inner = [f"i{i}" for i in range(len(sizes))], [f"k{i}" for i in range(len(contract[0]))]
-        operands, at = [], len(batch[0])
-        for a, c, m, f, place in zip(e.invars, contract, batch, free, places, strict=True):
-            names = dict(zip(m, index, strict=False)) | dict(zip(c, inner, strict=True))
-            names |= {i: index[at + k] for k, i in enumerate(f)}
-            at += len(f)
-            operands.append(place.at([names[i] for i in range(a.aval.ndim)]))
-        body = [f"{kind(out)} sum = 0;"]
-        body += [
-            f"for (long {k} = 0; {k} < {self.bound(e.invars[0], i)}; {k}++)"
-            for k, i in zip(inner, contract[0], strict=True)
-        ]
-        body += [f"sum += {operands[0]} * {operands[1]};", f"{self.places[out].at(index)} = sum;"]
-        self.nest(sizes, body, vector=False)
-
-    def by_panels(self, e, w, contract, batch, free, places) -> bool:
-        """The product with a weight, the operand at w, of one axis of rows (or none) and any axes of columns; of each
-        index of the batch axes, heads, one. False where the operands do not lie so."""
-        u, weight, place, of_u = e.invars[1 - w], e.invars[w], self.places[e.outvars[0]], places[1 - w]
-        (k_u,), rows, columns, heads = contract[1 - w], free[1 - w], free[w], len(batch[0])
-        first = heads + (len(rows) if w == 1 else 0)  # of the outcome's axes: heads, then those of the first operand
-        row = heads if w == 1 else heads + len(columns)
-        shape = [weight.aval.shape[i] for i in columns]
-        apart = self.row_axis(u) in batch[1 - w] or self.row_axis(weight) is not None
-        gaps = of_u.strides[k_u] != 1 or place.strides[first : first + len(columns)] != dense(shape)
-        if len(rows) > 1 or apart or gaps or kind(weight) not in ("float", "double"):
-            return False
-        t, k, n = kind(weight), weight.aval.shape[contract[w][0]], math.prod(shape)
-        m, lda, ldc = "1", 0, 0
-        if rows:
-            m, lda, ldc = self.bound(u, rows[0]), of_u.strides[rows[0]], place.strides[row]
-        name = self.pack(weight, contract[w][0], columns, batch[w])
-        for head, ids in enumerate(np.ndindex(*(weight.aval.shape[i] for i in batch[w]))):
-            at_u = of_u.offset + sum(i * of_u.strides[axis] for i, axis in zip(ids, batch[1 - w], strict=True))
-            at = place.offset + sum(i * place.strides[axis] for axis, i in enumerate(ids))
-            self.lines.append(
-                f"multiply<{t}>({m}, {k}, {n}, {of_u.base} + {at_u}, {lda}, "
-                f"{name} + {head} * packed_size<{t}>({k}, {n}), {place.base} + {at}, {ldc});"
-            )
-        return True
-
-    def pack(self, weight, contract: int, columns, heads) -> str:
-        """The name of a weight as `multiply` wants it, which is so laid out before the loop."""
-        key = weight, contract, tuple(heads)
-        if key in self.packed:
-            return self.packed[key]
-        name, t, shape, strides = f"w{next(self.numbers)}", kind(weight), weight.aval.shape, dense(weight.aval.shape)
-        offsets = lambda axes: [
-            sum(i * strides[axis] for i, axis in zip(ids, axes, strict=True))
-            for ids in np.ndindex(*(shape[axis] for axis in axes))
-        ]
-        places, k = offsets(columns), shape[contract]
-        self.declared.append(f"const {t}* {name} = (const {t}*)(packed + {self.packed_size});")
-        if len(columns) == 1:
-            self.packs.append(f"{{ long places[{len(places)}];")
-            self.packs.append(f"for (long i = 0; i < {len(places)}; i++) places[i] = i * {strides[columns[0]]};")
-        else:
-            self.packs.append(f"{{ static const long places[] = {{{', '.join(map(str, places))}}};")
-        for head, at in enumerate(offsets(heads)):
-            self.packs.append(
-                f"pack<{t}>({k}, {len(places)}, (const {t}*)arrays.in[{self.ins.index(weight)}] + {at}, "
-                f"{strides[contract]}, places, "
-                f"({t}*)(packed + {self.packed_size}) + {head} * packed_size<{t}>({k}, {len(places)}));"
-            )
-        self.packs.append("}")
-        self.packed_size += f" + {len(offsets(heads))} * sizeof({t}) * packed_size<{t}>({k}, {len(places)})"
-        self.packed[key] = name
-        return name
-
     # -------------------------------------------------------------------------------------------------------- the whole
 
     def finish_step(self):
@@ -450,7 +366,7 @@ class Code:
         lines = [
             '#include "loop.h"', "using namespace rnn_jax;",
             f"static const long in_bytes[] = {{{bytes_of(self.ins)}}}, out_bytes[] = {{{bytes_of(self.outs)}}};",
-            "static void prepare(const Arrays& arrays, char* packed) {", *self.packs, "}",
+            "static void prepare(const Arrays& arrays, char* packed) {", *self.products.packs, "}",
             f"enum {{ totals_bytes = {totals_bytes} }};",
             "static void run(const Arrays& arrays, const char* packed, char* totals, long steps, bool reverse, "
             "long from, long to) {",
@@ -462,9 +378,9 @@ class Code:
             *self.lines, "}", *itertools.chain(*end), "}",
             "static void gather(const Arrays& arrays, const char* totals, long parts, long slice, long slices) {",
             *gather, "}",
-            f"static const Program program = {{{len(self.ins)}, {len(self.outs)}, {self.n_consts + self.n_carry}, "
+            f"static const Program all = {{{len(self.ins)}, {len(self.outs)}, {self.n_consts + self.n_carry}, "
             f"{self.n_carry}, {self.outs[0].aval.ndim + (self.n_carry == 0)}, in_bytes, out_bytes, {self.rows}, "
-            f"({self.packed_size} + ALIGNED - 1) / ALIGNED * ALIGNED, totals_bytes, prepare, run, gather}};",
-            'extern "C" XLA_FFI_Error* call(XLA_FFI_CallFrame* frame) { return serve(program, frame); }',
+            f"({self.products.size} + ALIGNED - 1) / ALIGNED * ALIGNED, totals_bytes, prepare, run, gather}};",
+            'extern "C" const Program* program() { return &all; }',
         ]  # fmt: skip
         return "\n".join(lines) + "\n"

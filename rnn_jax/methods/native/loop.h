@@ -75,9 +75,6 @@ template <class T> INLINE T f_power(T a, int n) {
 
 // --------------------------------------------------------------------------------------------------- of runtime.cc
 
-struct XLA_FFI_Error;
-struct XLA_FFI_CallFrame;
-
 namespace rnn_jax {
 
 #if defined(__AVX512F__)
@@ -138,7 +135,5 @@ struct Program {  // what is generated
               long to);
   void (*gather)(const Arrays&, const char* totals, long parts, long slice, long slices);
 };
-
-XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame);
 
 }  // namespace rnn_jax

@@ -7,7 +7,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -215,11 +217,14 @@ static void in_parts(XLA_FFI_CallFrame* frame, long parts, std::function<void(lo
 
 // ---------------------------------------------------------------------------------------------------- calls by XLA
 
-static int64_t attribute(const XLA_FFI_CallFrame* frame, const char* name) {
+static const void* attribute(const XLA_FFI_CallFrame* frame, const char* name) {
   for (int64_t i = 0; i < frame->attrs.size; i++)
-    if (std::string_view(frame->attrs.names[i]->ptr, frame->attrs.names[i]->len) == name)
-      return *(int64_t*)((XLA_FFI_Scalar*)frame->attrs.attrs[i])->value;
-  return 0;
+    if (std::string_view(frame->attrs.names[i]->ptr, frame->attrs.names[i]->len) == name) return frame->attrs.attrs[i];
+  return nullptr;
+}
+
+static int64_t number(const XLA_FFI_CallFrame* frame, const char* name) {
+  return *(int64_t*)((XLA_FFI_Scalar*)attribute(frame, name))->value;
 }
 
 static bool is_question(XLA_FFI_CallFrame* frame) {  // which version this is of, and not a call
@@ -249,10 +254,9 @@ Memory::Memory(size_t bytes)
 Memory::~Memory() { std::free(whole); }
 
 // A call has loops beside each other, one for each index of the axes that vmap adds, each of independent rows.
-XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame) {
-  if (is_question(frame)) return nullptr;
-  const long steps = attribute(frame, "steps"), n = program.n_in + program.n_out;
-  const bool reverse = attribute(frame, "reverse");
+static void serve(const Program& program, XLA_FFI_CallFrame* frame) {
+  const long steps = number(frame, "steps"), n = program.n_in + program.n_out;
+  const bool reverse = number(frame, "reverse");
   const auto* first = (XLA_FFI_Buffer*)frame->rets.rets[0];
   const int64_t added = first->rank - program.first_rank;
   long loops = 1;
@@ -288,13 +292,47 @@ XLA_FFI_Error* serve(const Program& program, XLA_FFI_CallFrame* frame) {
     program.run(of(p), packed.whole + p * program.packed_bytes, own, steps, reverse, program.rows * part / each,
                 program.rows * (part + 1) / each);
   });
-  if (!program.totals_bytes) return nullptr;
+  if (!program.totals_bytes) return;
   const long slices = std::max(1L, std::min(threads(frame), program.totals_bytes / (1L << 16)));
   in_parts(frame, loops * slices, [&](long i) {
     const long p = i / slices;
     program.gather(of(p), totals.whole + p * each * program.totals_bytes, each, i % slices, slices);
   });
-  return nullptr;
+}
+
+// Loops by their names, which come while XLA compiles what calls them: the first call waits, until its loop is there or
+// cannot be made.
+struct Loop {
+  const Program* program;
+  std::string problem;
+};
+static std::mutex loops_mutex;
+static std::condition_variable loops_came;
+static std::unordered_map<std::string, Loop> loops;
+
+extern "C" void rnn_jax_provide(const char* name, const Program* program, const char* problem) {
+  std::lock_guard<std::mutex> lock(loops_mutex);
+  loops[name] = Loop{program, problem};
+  loops_came.notify_all();
+}
+
+extern "C" XLA_FFI_Error* rnn_jax_call(XLA_FFI_CallFrame* frame) {
+  if (is_question(frame)) return nullptr;
+  const auto* name = (const XLA_FFI_ByteSpan*)attribute(frame, "loop");
+  const std::string known(name->ptr, name->len);
+  std::unique_lock<std::mutex> lock(loops_mutex);
+  loops_came.wait(lock, [&] { return loops.count(known); });
+  const Loop& loop = loops[known];
+  lock.unlock();
+  if (loop.program) {
+    serve(*loop.program, frame);
+    return nullptr;
+  }
+  XLA_FFI_Error_Create_Args error = {};
+  error.struct_size = XLA_FFI_Error_Create_Args_STRUCT_SIZE;
+  error.message = loop.problem.c_str();
+  error.errc = XLA_FFI_Error_Code_INTERNAL;
+  return frame->api->XLA_FFI_Error_Create(&error);
 }
 
 }  // namespace rnn_jax
