@@ -2,16 +2,17 @@
 
     python -m experiments.speed --config=configs/speed/growth_t.py       10 minutes
 
-Measured 2026-11-28, jax 0.10.2, torch 2.13, 2 CPU cores of an Intel otherwise idle, one JAX device, the gradient,
-float32, 20 repeats (fewer at the end): ours ("native") in ms, and the time of the others over it, flax's better cell:
+Measured 2026-11-29, jax 0.10.2, torch 2.13, 2 CPU cores of an Intel with nothing else at work, one JAX device, the
+gradient, float32, 20 repeats (fewer at the end): ours ("native") in ms, and the time of the others over it, flax's
+better cell:
 
     1 x t x 64 x 64       64           1,024        4,096        16,384       65,536
-    LSTM                  0.58         4.47         15.43        77.34        345.08
-      reference, flax     1.9, 2.0     3.4, 3.1     3.8, 3.9     3.3, 3.1     3.6, 3.4
-      torch               2.7          2.5          2.8          2.2          2.5
-    GRU                   0.44         3.76         10.35        52.70        209.58
-      reference, flax     6.1, 4.3     10.6, 5.6    13.3, 7.6    13.0, 7.0    12.9, 7.0
-      torch               22.4         47.2         62.3         61.5         64.5
+    LSTM                  0.42         5.00         16.88        65.68        304.0
+      reference, flax     2.2, 2.6     3.5, 3.1     3.6, 3.2     3.3, 3.0     3.1, 3.0
+      torch               3.1          2.5          2.3          2.2          2.3
+    GRU                   0.46         3.63         10.57        47.64        199.5
+      reference, flax     5.1, 3.4     11.3, 5.9    12.7, 7.3    11.4, 6.9    10.0, 5.3
+      torch               19.3         44.9         59.1         61.9         56.1
 
 By "deferred" (2026-11-23) reference took 1.3 to 1.8 times as long for the LSTM and 3.5 to 4.8 for the GRU, torch 1.1 to
 1.7 and 13 to 28. To compile a gradient step takes as long at every t (configs/speed/default.py). Memory: 100,000 steps

@@ -8,9 +8,11 @@ Measured 2026-11-29, jax 0.10.2, 2 CPU cores of an Intel with nothing else at wo
 
                 step with data over step    20 at once over 20 in turn
                 lstm   gru    tanh          lstm   gru    tanh
-    adding      1.00   1.09   1.10          0.84   0.82   0.80
-    copy        0.94   1.00   1.15          0.86   0.81   0.72
-    order       1.07   1.05   1.16          0.83   0.84   0.81
+    adding      0.91   1.01   1.00          0.84   0.85   0.79
+    copy        0.94   0.99   0.91          0.83   0.84   0.73
+    order       1.05   1.08   1.00          0.86   0.85   0.82
+
+60 repeats; with 20, twice that day, 0.77 to 1.18.
 
 By "deferred" (2026-11-23, another host), whose steps took longer, 0.80 to 1.03 and 0.80 to 1.03. The start and the
 compilation of twenty in turn are not counted here.
@@ -23,4 +25,5 @@ def get_config():
     config = default.get_config()
     config.shapes, config.seed_shapes = "", ""
     config.tasks = "adding,copy_memory,temporal_order"
+    config.repeats = 60
     return config
