@@ -8,6 +8,8 @@ import pytest
 import rnn_jax
 from rnn_jax import cells
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def problem(cell, t=4, b=2, n=3, d=4):
     params = cell.init(jax.random.key(0), n, d)

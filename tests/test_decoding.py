@@ -9,6 +9,7 @@ import pytest
 
 from rnn_jax import decoding
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 V, KEY = 5, jax.random.key(0)
 
 

@@ -41,7 +41,7 @@ def rows(pairs, layout, size=12):
 
 def alone(model, params, pair):
     s, t = (jnp.asarray(a)[:, None] for a in pair)
-    return model.logits(params, s, jnp.ones_like(s), t, jnp.ones_like(t))[:, 0]
+    return jax.jit(model.logits)(params, s, jnp.ones_like(s), t, jnp.ones_like(t))[:, 0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,7 +49,7 @@ def test_a_pair_in_a_packed_row_is_scored_as_if_it_were_alone(kind):
     model, params = build(kind)
     layout = [[1, 0, 2], [3], []]
     args = rows(PAIRS, layout)
-    logits = model.logits(params, *args)
+    logits = jax.jit(model.logits)(params, *args)
     for row, items in enumerate(layout):
         for number, item in enumerate(items, 1):
             here = np.asarray(args[3][:, row] == number)

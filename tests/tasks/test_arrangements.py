@@ -13,6 +13,8 @@ from rnn_jax.nn import functional
 from rnn_jax.tasks import scoring
 from rnn_jax.tasks.arrangements import EXAMPLES
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 READ = {  # steps with an input, of how many; steps with an answer
     "one to one": ([0], 1, [0]),
     "one to many": ([0], 6, [0, 1, 2, 3, 4, 5]),
