@@ -408,6 +408,16 @@ def process(method, **env):
     )
 
 
+def test_a_loop_that_does_not_compile_is_an_error_of_its_call(monkeypatch):
+    monkeypatch.setattr(build, "LOOP", ["-no-such-option"])
+    _, h, xs = step_problem()
+    step = lambda p, h, x: (jnp.tanh(h + 0.123 * x), h)  # which no other test compiles
+    program = jax.jit(lambda h, xs: scan(step, None, h, xs, method="native")).lower(h, xs).compile()
+    for _ in range(2):
+        with pytest.raises(jax.errors.JaxRuntimeError, match="does not compile the loop"):
+            jax.block_until_ready(program(h, xs))
+
+
 def test_compiled_once_and_what_is_said_without_a_compiler(tmp_path):
     env = {"RNN_JAX_CACHE": str(tmp_path), "RNN_JAX_NATIVE": "1", "JAX_ENABLE_COMPILATION_CACHE": "false"}
     first = process("native", **env)

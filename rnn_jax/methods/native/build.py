@@ -71,7 +71,7 @@ def make(library: ctypes.CDLL, name: str, source: str):
         program = ctypes.CDLL(str(compiled(source, *LOOP))).program
         program.restype = ctypes.c_void_p
         library.rnn_jax_provide(name.encode(), ctypes.c_void_p(program()), b"")
-    except (RuntimeError, OSError) as error:
+    except Exception as error:  # of any kind: a call waits
         library.rnn_jax_provide(name.encode(), None, str(error).encode())
 
 

@@ -312,7 +312,7 @@ static std::unordered_map<std::string, Loop> loops;
 
 extern "C" void rnn_jax_provide(const char* name, const Program* program, const char* problem) {
   std::lock_guard<std::mutex> lock(loops_mutex);
-  loops[name] = Loop{program, problem};
+  loops.emplace(name, Loop{program, problem});
   loops_came.notify_all();
 }
 
@@ -322,7 +322,7 @@ extern "C" XLA_FFI_Error* rnn_jax_call(XLA_FFI_CallFrame* frame) {
   const std::string known(name->ptr, name->len);
   std::unique_lock<std::mutex> lock(loops_mutex);
   loops_came.wait(lock, [&] { return loops.count(known); });
-  const Loop& loop = loops[known];
+  const Loop& loop = loops.at(known);
   lock.unlock();
   if (loop.program) {
     serve(*loop.program, frame);
