@@ -263,19 +263,16 @@ class Trained:
 def caption(config, workdir):
     """A line for each picture: its name, a tab, the caption, a tab, its log p. What cannot be read is told on standard
     error, and stands in the page."""
-    if passed := writing.named(pictures.others(config.images)):
-        print(
-            f"{captions.counted(len(passed), 'file')} left out, of no kind that is read: {next(iter(passed))}",
-            file=sys.stderr,
-        )
-    trained, paths = Trained(config, workdir), writing.named(pictures.found(config.images))
-    images, bad = writing.readable(paths, lambda path: pictures.read(path, trained.net.eye.size))
+    trained, found = Trained(config, workdir), pictures.found(config.images)
+    read = lambda path: pictures.read(path, trained.net.eye.size)
+    images, bad = writing.own(found, pictures.others(config.images), read, "picture")
     if not images:
         raise DataError(f"config.images={config.images}: no picture can be read")
     texts = trained(list(images.values()), config.decode.best)
     writing.save(workdir / "captions.csv", images, texts)
     for name, ((text, logprob), *_) in zip(images, texts, strict=True):
         print(f"{name}\t{text}\t{logprob:.2f}")
+    paths = writing.named(found)
     shown = [pictures.whole(paths[name], 320) for name in images]
     items = [(name, image, each, "") for name, image, each in zip(images, shown, texts, strict=True)]
     items += [(name, None, [], why) for name, why in bad.items()]
@@ -287,7 +284,9 @@ def judge(config, workdir):
     """The metrics of a part, of its pictures that can be read."""
     name = config.decode.part
     trained = Trained(config, workdir)
-    held = part(config, trained.net.eye, getattr(captions.load(config.data), name), name)
+    found = captions.load(config.data)
+    print(found.report, file=sys.stderr)
+    held = part(config, trained.net.eye, getattr(found, name), name)
     return {"part": name} | writing.judged(trained.write(held.views), held.references)
 
 

@@ -53,6 +53,7 @@ def main(config: Any, workdir):
         found = captions.load(wanted.data)
     except DataError as error:  # it names keys of the other run
         raise DataError(f"config.captions={config.captions}: {error}") from error
+    print(found.report, flush=True)
     texts = {part: passages(config, found, part) for part in captions.PARTS}
     said, told = texts["train"]
     print(f"{len(said):,} captions and {len(told):,} passages to train; a passage: {told[0]}", flush=True)
@@ -127,21 +128,26 @@ def captioner(config, workdir) -> tuple[Any, Path]:
 
 
 def passages(config, found: captions.Captioned, part: str) -> tuple[list[str], list[str]]:
-    """(captions, passages) of a part."""
+    """(captions, passages) of a part. How many are left out for their length is told."""
     said = [captions.tokens(text) for picture in getattr(found, part) for text in picture.captions]
     if config.data.text:
-        told = stories.cut(config.data.text, config.data.longest)
+        told, uncut = stories.cut(config.data.text, config.data.longest)
+        if uncut and part == "train":
+            count, longest = captions.counted(uncut, "passage"), config.data.longest
+            print(f"{config.data.text}: {count} left out, of fewer than 4 words or more than {longest}", flush=True)
         tenth = len(told) // 10
         cuts = {"train": told[: -2 * tenth], "valid": told[-2 * tenth : -tenth], "test": told[-tenth:]}
         told = cuts[part]
     else:
         told = stories.make(config.data.size if part == "train" else config.data.size // 10, captions.PARTS.index(part))
     longest = config.data.longest
-    said, told = ([text for text in each if len(text.split()) <= longest] for each in (said, told))
-    for what, each in (("caption", said), ("passage", told)):
+    kept = [[text for text in each if len(text.split()) <= longest] for each in (said, told)]
+    for what, every, each in zip(("caption", "passage"), (said, told), kept, strict=True):
         if not each:
             raise DataError(f"config.data.longest={longest}: no {what} of the {part} part has so few words")
-    return said, told
+        if long := len(every) - len(each):
+            print(f"{part}: {captions.counted(long, what)} of more than {longest} words left out", flush=True)
+    return kept[0], kept[1]
 
 
 def readable(config, size: int, found: list[captions.Picture]) -> dict[str, tuple[captions.Picture, np.ndarray]]:
@@ -266,7 +272,8 @@ def tell(config, workdir):
     wanted, folder = captioner(config, workdir)
     write = captioning.Trained(wanted, folder)
     size = write.net.eye.size
-    images, _ = writing.readable(writing.named(pictures.found(config.images)), lambda path: pictures.read(path, size))
+    found, others = pictures.found(config.images), pictures.others(config.images)
+    images, _ = writing.own(found, others, lambda path: pictures.read(path, size), "picture")
     if not images:
         raise DataError(f"config.images={config.images}: no picture can be read")
     vocabulary = words.from_json(train.load_params(workdir / "encoder")[1]["vocabulary"])

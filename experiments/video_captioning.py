@@ -131,9 +131,8 @@ def caption(config, workdir):
     """A line for each clip: its name, a tab, the sentence, a tab, its log p. What cannot be read, or has another shape
     than in training, is told on standard error."""
     want = config.data
-    read, _ = writing.readable(
-        writing.named(clips.found(config.clips)), lambda path: clips.read(path, want.pixels, want.frames)
-    )
+    found, others = clips.found(config.clips), clips.others(config.clips)
+    read, _ = writing.own(found, others, lambda path: clips.read(path, want.pixels, want.frames), "clip")
     if not read:
         raise DataError(f"config.clips={config.clips}: no clip can be read")
     given = [captions.Picture(name, clip, []) for name, clip in read.items()]

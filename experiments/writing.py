@@ -132,6 +132,17 @@ def readable(sources: dict[str, Any], read) -> tuple[dict[str, Any], dict[str, s
     return found, bad
 
 
+def own(paths, others, read, what: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """`readable`, of a person's own files; standard error is told how many were not, and of those of other kinds."""
+    if passed := named(others):
+        count = captions.counted(len(passed), "file")
+        print(f"{count} left out, of no kind that is read: {next(iter(passed))}", file=sys.stderr)
+    found, bad = readable(named(paths), read)
+    if bad:
+        print(f"{captions.counted(len(bad), what)} of {len(found) + len(bad)} left out", file=sys.stderr)
+    return found, bad
+
+
 def cut(views, size: int):
     """Pieces of at most so many rows, of an array or a tree of arrays."""
     rows = len(jax.tree.leaves(views)[0])

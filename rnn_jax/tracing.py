@@ -65,6 +65,9 @@ def flatten(closed: core.ClosedJaxpr, collect: Sequence[str] = (), taps: Sequenc
             if kind in INLINED and not _sharded(eqn):
                 inner = eqn.params[INLINED[kind]]
                 outs = walk(inner.jaxpr, args, inner.consts)
+            elif kind == "reshape" and eqn.params["dimensions"] is not None:  # of a transpose: an equation of its own
+                inner = jax.make_jaxpr(lambda a, p=eqn.params: _transposed(a, p))(args[0].aval)
+                outs = walk(inner.jaxpr, args, inner.consts)
             else:
                 if kind != "name":
                     hidden.update(_names_inside(eqn))
@@ -113,6 +116,10 @@ def live(eqns, outvars):
 
 def effects_of(eqns):
     return frozenset().union(*(e.effects for e in eqns))
+
+
+def _transposed(a, params):
+    return jax.lax.reshape(jax.lax.transpose(a, params["dimensions"]), params["new_sizes"])
 
 
 def _add(a, b, out):

@@ -241,6 +241,13 @@ def found(names: str) -> list[Path]:
     return [clip for path in pictures.named(names) for clip in (inside(path) if path.is_dir() else []) or [path]]
 
 
+def others(names: str) -> list[Path]:
+    """The files of other kinds in the folders of `names` that hold clips: what `found` passes over."""
+    folders = [(path, inside(path)) for path in pictures.named(names) if path.is_dir()]
+    passed = [each for folder, clips in folders if clips for each in folder.iterdir() if each not in clips]
+    return sorted(passed, key=pictures.natural)
+
+
 def inside(folder: Path) -> list[Path]:
     """The clips in a folder, in the order of their names: folders, GIFs, .npz."""
     clips = (each for each in folder.iterdir() if each.is_dir() or each.suffix.lower() in (".gif", FEATURES))

@@ -47,9 +47,9 @@ def make(n: int, seed=0) -> list[str]:
     return [passage() for _ in range(n)]
 
 
-def cut(path: str, longest: int, sentences=2) -> list[str]:
-    """The passages of a text: so many sentences each, in the tokens of captions; those of fewer than four words or more
-    than `longest` are left out. Raises DataError."""
+def cut(path: str, longest: int, sentences=2) -> tuple[list[str], int]:
+    """The passages of a text: so many sentences each, in the tokens of captions; and how many are left out, as they
+    have fewer than four words or more than `longest`. Raises DataError."""
     text = read_file(path, "config.data.text")
     found = [captions.tokens(s) for s in re.split(r"(?<=[.!?;])\s+|\n\s*\n", text)]
     found = [s for s in found if s]
@@ -57,4 +57,4 @@ def cut(path: str, longest: int, sentences=2) -> list[str]:
     kept = [p for p in passages if 4 <= len(p.split()) <= longest]
     if len(kept) < 100:
         raise DataError(f"{path} has {len(kept)} passages of 4 to {longest} words: want 100 or more")
-    return kept
+    return kept, len(passages) - len(kept)

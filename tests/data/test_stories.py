@@ -19,9 +19,9 @@ def test_passages_that_are_made_up():
 def test_a_text_is_cut_into_passages(tmp_path):
     file = tmp_path / "book.txt"
     file.write_text("It was late. The moon rose over the hill!\n\nNobody came; all slept.\n" * 60 + "word " * 90 + ".")
-    found = stories.cut(str(file), 12)
+    found, left_out = stories.cut(str(file), 12)
     assert found[0] == "it was late the moon rose over the hill" and found[1] == "nobody came all slept"
-    assert len(found) == 120  # what is longer than 12 words is left out
+    assert len(found) == 120 and left_out == 1  # what is longer than 12 words
     with pytest.raises(DataError, match=r"book.txt has 0 passages of 4 to 3 words: want 100 or more"):
         stories.cut(str(file), 3)
     with pytest.raises(DataError, match=r"config.data.text: .*none.txt does not exist"):

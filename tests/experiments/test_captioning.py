@@ -64,6 +64,7 @@ def test_a_folder_of_pictures(trained, tmp_path, capsys):
     names = [line.split("\t")[0] for line in out.splitlines()]
     assert names == [str(folder / "a,b.jpg"), str(folder / "dot.png")]
     assert "cut.jpg" in err and "lost.png" in err and "2 captions: " in err
+    assert "2 pictures of 4 left out" in err
     rows = list(csv.DictReader((trained / "captions.csv").open()))
     assert [row["image"] for row in rows] == names
     page = (trained / "captions.html").read_text()

@@ -67,9 +67,11 @@ def test_every_result_is_there(trained):
 def test_stories_of_one_s_own_pictures(trained, tmp_path, capsys):
     Image.fromarray(np.full((9, 9, 3), 50, np.uint8)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "c.heic").write_bytes(b"")
     code, out, err = call(story, trained, capsys, **TINY | {"mode": "tell", "images": tmp_path})
     assert code == 0 and out.startswith(f"{tmp_path / 'a.png'}\t") and out.count("\t") == 2 and out.count("\n") == 1
-    assert "b.png cannot be read" in err
+    assert "b.png cannot be read" in err and "1 picture of 2 left out" in err
+    assert "1 file left out, of no kind that is read: " in err and "c.heic" in err
 
 
 def test_a_picture_is_read_as_in_training_and_its_name_is_one_column(trained, tmp_path, capsys, monkeypatch):
@@ -94,6 +96,7 @@ def test_captions_of_one_s_own_pictures(own, tmp_path, capsys):
     code, out, err = call(story, tmp_path / "new", capsys, **TINY | {"captions": own / "run"})
     assert code == 0, err
     assert "test: 1 picture left out" in out and "bad.png cannot be read" in err
+    assert "1 picture without a caption" in out  # what the captions' own run told
     found = json.loads((tmp_path / "new/results.json").read_text())
     [row] = csv.DictReader((tmp_path / "new/stories.csv").open())
     assert row["image"] == r"a\tb.png" and row["caption"] == "a dog runs"

@@ -45,11 +45,13 @@ def test_clips_of_one_s_own(trained, tmp_path, capsys):
     (tmp_path / "b").mkdir()
     images[1].save(tmp_path / "b/0.png")
     (tmp_path / "c.gif").write_bytes(b"GIF")
+    (tmp_path / "film.mp4").write_bytes(b"")
     code, out, err = call(video_captioning, trained, capsys, **TINY | {"mode": "caption", "clips": tmp_path})
     assert code == 0 and [line.split("\t")[0] for line in out.splitlines()] == [
         str(tmp_path / "a.gif"), str(tmp_path / "b"),
     ]  # fmt: skip
-    assert "c.gif cannot be read as a clip" in err and err.count("\n") == 1
+    assert "c.gif cannot be read as a clip" in err and "1 clip of 3 left out" in err
+    assert "1 file left out, of no kind that is read: " in err and "film.mp4" in err and err.count("\n") == 3
     names = lambda file: [row["image"] for row in csv.DictReader((trained / file).open())]
     assert names("captions.csv") == [str(tmp_path / "a.gif"), str(tmp_path / "b")]
     assert names("test_captions.csv")[0] == "test_0"  # what training wrote is still there

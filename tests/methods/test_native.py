@@ -141,7 +141,40 @@ def read_after_it_is_made(p, h, x):
     return new * p["s"], (h * new, h - 1)
 
 
-STEPS = [from_x, read_after_it_is_made, shifted, normalised, across_rows, two_ways, units, heads]
+def stopped(p, h, x):
+    """Zeros, the gradient of a state that has none, are the same for all rows."""
+    mean = jax.lax.stop_gradient(h)
+    new = jnp.tanh(mean @ p["a"] + x)
+    return new, (new, new - mean)
+
+
+def by_columns(p, h, x):
+    """A reshape that transposes first; the gradient of a product of units has one, too."""
+    z = jnp.reshape(h, h.shape[::-1], order="F").T @ p["a"] + jnp.prod(h, -1, keepdims=True)
+    return jnp.tanh(z + jax.lax.reshape(x, (x.shape[0], D), dimensions=(0, 1))), z
+
+
+def padded(p, h, x):
+    """Pads that spread, cut and do both."""
+    pads = [((0, 0, 0), each) for each in ((-1, 3, 0), (2, -3, 1), (-2, -1, 1), (1, 1, 2))]
+    z = [jax.lax.pad(z, 0.5, pad) for z in (h, jnp.tanh(h) @ p["a"]) for pad in pads]
+    assert {each.shape[1] for each in z} == {D + 2, 2 * D - 2, 2 * D - 4, 3 * D}
+    return jnp.tanh(sum(each[:, :D] for each in z) + x), tuple(z)
+
+
+STEPS = [
+    stopped,
+    by_columns,
+    padded,
+    from_x,
+    read_after_it_is_made,
+    shifted,
+    normalised,
+    across_rows,
+    two_ways,
+    units,
+    heads,
+]
 
 
 def step_problem(b=B):
@@ -156,6 +189,17 @@ def step_problem(b=B):
 def test_other_steps(step, mask):
     args = step, *step_problem()
     agree(gradients(*args, method="native", **MASKS[mask]), gradients(*args, method="reference", **MASKS[mask]), 1e-11)
+
+
+def test_bits():
+    def step(p, k, x):
+        every = jax.lax.reduce_and_p.bind(k, axes=(1,)) ^ jax.lax.reduce_or_p.bind(x, axes=(1,))
+        return 3 * k + every[:, None] | x, (every, k & ~x)
+
+    bits = lambda *shape: jnp.asarray(np.random.default_rng(len(shape)).integers(-(2**31), 2**31, shape), jnp.int32)
+    args = None, bits(B, 2), bits(T, B, 2)
+    np.testing.assert_array_equal(scan(step, *args, method="native")[1][0], scan(step, *args, method="reference")[1][0])
+    np.testing.assert_array_equal(scan(step, *args, method="native")[0], scan(step, *args, method="reference")[0])
 
 
 def whole_loops(f, *args):

@@ -1,7 +1,8 @@
 """C++ for a loop over time: the equations of a step, in order, on the rows of one thread.
 
 A value lies in memory where a `Place` says (see `places`).
-Element-wise equations of one shape that wait for nothing else become one loop; what only they read stays in registers.
+Element-wise equations of one shape, and rows, that wait for nothing else become one loop; what only they read stays in
+registers.
 A value that leaves the loop is written where it is to stay, and so are the parts of a concatenation.
 What the carry does not wait for is taken for a block of steps at once (see `blocks`).
 """
@@ -24,7 +25,7 @@ from rnn_jax.methods.native.products import Products
 
 REDUCTIONS = {
     "reduce_sum": ("0", "{} + {}"), "reduce_max": (None, "f_max({}, {})"), "reduce_min": (None, "f_min({}, {})"),
-    "reduce_and": ("1", "{} & {}"), "reduce_or": ("0", "{} | {}"), "reduce_prod": ("1", "{} * {}"),
+    "reduce_and": (None, "{} & {}"), "reduce_or": ("0", "{} | {}"), "reduce_prod": ("1", "{} * {}"),
 }  # fmt: skip
 
 
@@ -191,9 +192,10 @@ class Code:
                 group = first
             else:
                 start = next(e for e in left if ready(e, done))
-                shape, group, known = start.outvars[0].aval.shape, [], set(done)
+                alike = lambda e: (e.outvars[0].aval.shape, self.row_axis(e.outvars[0]))
+                wanted, group, known = alike(start), [], set(done)
                 for e in left:
-                    if is_elementwise(e) and e.outvars[0].aval.shape == shape and ready(e, known):
+                    if is_elementwise(e) and alike(e) == wanted and ready(e, known):
                         group.append(e)
                         known.update(e.outvars)
                 items.append(group)
@@ -288,15 +290,19 @@ class Code:
                 self.nest(self.bounds(a), [f"{part.at(indices(a))} = {self.value(a, indices(a))};"])
 
     def pad(self, e):
-        (a, filler), out = e.invars, e.outvars[0]
-        if any(low < 0 or high < 0 for low, high, _ in e.params["padding_config"]):
-            raise Refused("no code for a pad that cuts")
-        whole, index = self.places[out], indices(out)
+        (a, filler), out, index = e.invars, e.outvars[0], indices(e.outvars[0])
+        whole, bounds, sources = self.places[out], self.bounds(a), list(index)
         self.nest(self.bounds(out), [f"{whole.at(index)} = {self.value(filler, ())};"])
-        offset = sum(low * s for (low, _, _), s in zip(e.params["padding_config"], whole.strides, strict=True))
-        strides = [s * (1 + gap) for (_, _, gap), s in zip(e.params["padding_config"], whole.strides, strict=True)]
-        part = Place(whole.base, whole.offset + offset, tuple(strides))
-        self.nest(self.bounds(a), [f"{part.at(index)} = {self.value(a, index)};"])
+        offset, strides = whole.offset, list(whole.strides)
+        for i, (low, high, gap) in enumerate(e.params["padding_config"]):
+            if low or high or gap:  # negative ones cut
+                first = max(0, -(low // (gap + 1)))
+                last = min(a.aval.shape[i] - 1, (out.aval.shape[i] - 1 - low) // (gap + 1))
+                bounds[i], sources[i] = str(last + 1 - first), f"(i{i} + {first})"
+                offset += (low + first * (gap + 1)) * strides[i]
+                strides[i] *= gap + 1
+        part = Place(whole.base, offset, tuple(strides))
+        self.nest(bounds, [f"{part.at(index)} = {self.value(a, sources)};"])
 
     def reduce(self, e):
         """The first value, then one after the other, the innermost loop over an axis that stays where there is one."""
