@@ -96,7 +96,7 @@ def test_captions_of_one_s_own_pictures(own, tmp_path, capsys):
     code, out, err = call(story, tmp_path / "new", capsys, **TINY | {"captions": own / "run"})
     assert code == 0, err
     assert "test: 1 picture left out" in out and "bad.png cannot be read" in err
-    assert "1 picture without a caption" in out  # what the captions' own run told
+    assert "folder: 4 / 1 / 2 pictures to train, validate and test" in out  # what the captions' own run told
     found = json.loads((tmp_path / "new/results.json").read_text())
     [row] = csv.DictReader((tmp_path / "new/stories.csv").open())
     assert row["image"] == r"a\tb.png" and row["caption"] == "a dog runs"

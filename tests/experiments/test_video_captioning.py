@@ -92,7 +92,8 @@ def test_features_and_another_cell(tmp_path, capsys):
     kept = [str(path / f"{i}.npz") for i in range(18) if i not in (3, 5, 14, 15, 16)]
     assert code == 0 and [line.split("\t")[0] for line in out.splitlines()] == kept
     assert "a.gif has frames of 32x32 pixels; in training most have features of 3 numbers" in err
-    assert "5.npz: 6 of its 6 numbers are not finite" in err and err.count("\n") == 6
+    assert "5.npz: 6 of its 6 numbers are not finite" in err and err.count("\n") == 8
+    assert "1 file left out" in err and "captions.csv" in err
     code, _, err = call(video_captioning, run, capsys, **given | {"clips": tmp_path / "a.gif"})
     assert code == 2 and "a.gif has frames of 32x32 pixels" in err and err.count("\n") == 1
 

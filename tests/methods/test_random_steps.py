@@ -1,0 +1,46 @@
+"""Machine code against the reference on steps that nobody wrote (tests/random_steps.py)."""
+
+import sys
+import weakref
+
+import jax
+import numpy as np
+import pytest
+import random_steps
+from scan_problems import agree, gradients
+
+from rnn_jax.methods import native
+from rnn_jax.methods.native import build
+
+pytestmark = [
+    pytest.mark.usefixtures("x64", "quick_compilation"),
+    pytest.mark.skipif(bool(build.problem()), reason="needs a C++ compiler"),
+]
+
+
+def compare(seed, monkeypatch):
+    """False where the step is refused, or its values are no numbers."""
+    monkeypatch.setattr(native, "ROWS", 0 if seed % 2 else 10**9)  # products in the loop, and outside
+    monkeypatch.setattr(sys.modules["rnn_jax.scan"], "_cache", weakref.WeakKeyDictionary())
+    problem = random_steps.problem(seed)
+    want = gradients(*problem, method="reference")
+    if not all(np.isfinite(a).all() for a in jax.tree.leaves(want)):
+        return False
+    try:
+        found = gradients(*problem, method="native")
+    except native.Refused:
+        return False
+    agree(found, want, 1e-5)  # gradients of what is nearly 1 are differences of what is nearly equal
+    return True
+
+
+def test_some(monkeypatch):
+    seeds = [8, 136, *range(200, 210)]  # the first two were wrong once
+    assert sum(compare(seed, monkeypatch) for seed in seeds) > 0.9 * len(seeds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, 400, 20))
+def test_many(start, monkeypatch):
+    """400 steps, 6 minutes."""
+    assert sum(compare(seed, monkeypatch) for seed in range(start, start + 20)) > 15
