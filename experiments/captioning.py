@@ -322,7 +322,10 @@ def check(config):
             else "name pictures, or folders of them, with commas between"
         )
         raise ValueError(f"config.images={config.images!r}: {what}")
-    Network(config, sight(config), words.SPECIAL)  # what its parts refuse is said before anything is read or written
+    # What its parts refuse is said before anything is read or written.
+    model, one = Network(config, eye := sight(config), words.SPECIAL).model, jnp.ones((1, 1), jnp.int32)
+    view = jnp.zeros((1, 1, 1, eye.channels))
+    jax.eval_shape(lambda key: model.logits(model.init(key), view, one, one), jax.random.key(0))
     if config.mode != "caption" and config.data.source in ("flickr8k", "folder"):
         captions.load(config.data)
 

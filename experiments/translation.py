@@ -271,7 +271,8 @@ def check(config):
     )
     train.forcing(config.forcing)
     some = range(len(words.SPECIAL) + 1)  # a vocabulary, as far as the model's shapes go
-    jax.eval_shape(make(config, some, some).init, jax.random.key(0))
+    model, one = make(config, some, some), jnp.ones((1, 1), jnp.int32)
+    jax.eval_shape(lambda key: model.logits(model.init(key), one, one, one, one), jax.random.key(0))
     if config.mode == "train":
         found = pairs.load(config.data)
         for part in PARTS:

@@ -223,6 +223,7 @@ def test_an_order_in_which_each_picture_is_another():
         ({"decode.beams": 0}, "config.decode.beams=0: want at least 1"),
         ({"crops": 5}, "config.crops=5: want 0 to 4, the corners of a picture"),
         ({"decode.best": 3}, "config.decode.best=3: want at most decode.beams=2"),
+        ({"attention": "dot"}, "attention.dot: the query is "),
         ({"inform": "state", "gate": False}, "config.balance=0.1 is a penalty of attention"),
         ({"inform": "state", "balance": 0.0}, "gate=True gates c by h_{i-1}: it needs inform="),
         ({"inform": "sight", "balance": 0.0, "gate": False}, "decoder: inform is 'sight'; want one of state, "),

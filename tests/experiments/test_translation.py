@@ -236,6 +236,7 @@ def test_data_that_cannot_be_read_is_one_line(folder, tmp_path, capsys):
         ({"data.source": "multi30k", "data.root": lost}, "does not exist: fetch data/task1 of the repository"),
         ({"data.source": "web"}, "config.data.source: no 'web'; there are reversal, multi30k, text, tfds"),
         ({"data.path": lost / "no"}, "train.de"),
+        ({"data.path": folder, "attention": "dot"}, "attention.dot: the query is "),
     )):  # fmt: skip
         refused(translation, tmp_path / f"w{number}", capsys, message, **TINY | options)
     (lost / "valid.en").write_bytes((folder / "valid.en").read_bytes())  # put right: the same workdir takes the call
