@@ -1,4 +1,4 @@
-"""Machine code against the reference on steps that nobody wrote (tests/random_steps.py)."""
+"""Methods against the reference on steps that nobody wrote (tests/random_steps.py)."""
 
 import sys
 import weakref
@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 
-def compare(seed, monkeypatch):
+def compare(seed, monkeypatch, method="native"):
     """False where the step is refused, or its values are no numbers."""
     monkeypatch.setattr(native, "ROWS", 0 if seed % 2 else 10**9)  # products in the loop, and outside
     monkeypatch.setattr(sys.modules["rnn_jax.scan"], "_cache", weakref.WeakKeyDictionary())
@@ -27,7 +27,7 @@ def compare(seed, monkeypatch):
     if not all(np.isfinite(a).all() for a in jax.tree.leaves(want)):
         return False
     try:
-        found = gradients(*problem, method="native")
+        found = gradients(*problem, method=method)
     except native.Refused:
         return False
     agree(found, want, 1e-5)  # gradients of what is nearly 1 are differences of what is nearly equal
@@ -41,6 +41,7 @@ def test_some(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 400, 20))
-def test_many(start, monkeypatch):
-    """400 steps, 6 minutes."""
-    assert sum(compare(seed, monkeypatch) for seed in range(start, start + 20)) > 15
+@pytest.mark.parametrize("method", ["native", "deferred", "chunked", "checkpointed", "hoisted", "newton"])
+def test_many(method, start, monkeypatch):
+    """400 steps by each, 40 minutes."""
+    assert sum(compare(seed, monkeypatch, method) for seed in range(start, start + 20)) > 15
