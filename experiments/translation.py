@@ -17,6 +17,7 @@ import json
 import math
 import sys
 import zlib
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -137,10 +138,13 @@ def decode(config, model: Seq2Seq, params, sources, *, beams, best=1):
 
     tokens: Any = [None] * len(sources)
     rest: Any = [None] * len(sources)
-    for items, bound in packing.grouped([len(s) for s in sources], want.batch, want.shapes):
-        rows = [[i] for i in items] + [[]] * (want.batch - len(items))
-        source, segments = packing.lay(rows, sources, bound)
-        limits = np.array([longest(len(sources[i])) for i in items] + [0] * (want.batch - len(items)), np.int32)
+    groups = list(packing.grouped([len(s) for s in sources], want.batch, want.shapes))
+    of_length = Counter(bound for _, bound in groups)
+    for items, bound in groups:
+        # One program for all groups of a length; a group that is alone, such as one very long line, is not filled up.
+        spare = want.batch - len(items) if of_length[bound] > 1 else 0
+        source, segments = packing.lay([*([i] for i in items), *([[]] * spare)], sources, bound)
+        limits = np.array([*(longest(len(sources[i])) for i in items), *([0] * spare)], np.int32)
         texts = jax.device_get(run(params, source.T, segments.T, limits, longest(bound)))
         for lane, item in enumerate(items):
             tokens[item] = texts.tokens[..., lane].T
