@@ -3,9 +3,10 @@
     python -m experiments.captioning
 
 Needs no network and no file. The test part has combinations of colours, shapes and a relation that training never had.
-Measured 2026-11-27, jax 0.10.2, 2 minutes, another training beside it: without the baseline 96.8 % of 500 captions are
-right to the last word (target 95; 95.8 with seed 1), after 10 epochs 94.2 %, for which 12 were chosen. On 2026-11-26:
-with half the pictures, 12 epochs and a rate of 2e-3 75.6 %, without pictures 10.8 BLEU-4, with those of others 12.7.
+Measured 2026-11-29, jax 0.10.2, 2 shared CPU cores, 2.5 minutes: 96.8 % of 500 captions are right to the last word
+(target 95), BLEU-4 98.6; written of the pictures of others 14.0, CIDEr-D 1.03 for 9.8; without pictures, after an
+epoch, 0.0 and 0.39: it writes one caption for all. 95.8 % with seed 1; after 10 epochs 94.2 %, for which 12 were chosen
+(2026-11-27). With half the pictures, 12 epochs and a rate of 2e-3 75.6 % (2026-11-26).
 """
 
 from typing import Any
