@@ -19,6 +19,7 @@ views_seconds, in which all pictures were read and their features computed, or f
 test part are in test_captions.csv.
 """
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -285,8 +286,9 @@ def judge(config, workdir):
     name = config.decode.part
     trained = Trained(config, workdir)
     found = captions.load(config.data)
-    print(found.report, file=sys.stderr)
-    held = part(config, trained.net.eye, getattr(found, name), name)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output has the metrics alone
+        print(found.report)
+        held = part(config, trained.net.eye, getattr(found, name), name)
     return {"part": name} | writing.judged(trained.write(held.views), held.references)
 
 

@@ -130,17 +130,17 @@ def captioner(config, workdir) -> tuple[Any, Path]:
 def passages(config, found: captions.Captioned, part: str) -> tuple[list[str], list[str]]:
     """(captions, passages) of a part. How many are left out for their length is told."""
     said = [captions.tokens(text) for picture in getattr(found, part) for text in picture.captions]
+    longest = config.data.longest
     if config.data.text:
-        told, uncut = stories.cut(config.data.text, config.data.longest)
+        told, uncut = stories.cut(config.data.text, longest)
         if uncut and part == "train":
-            count, longest = captions.counted(uncut, "passage"), config.data.longest
+            count = captions.counted(uncut, "passage")
             print(f"{config.data.text}: {count} left out, of fewer than 4 words or more than {longest}", flush=True)
         tenth = len(told) // 10
         cuts = {"train": told[: -2 * tenth], "valid": told[-2 * tenth : -tenth], "test": told[-tenth:]}
         told = cuts[part]
     else:
         told = stories.make(config.data.size if part == "train" else config.data.size // 10, captions.PARTS.index(part))
-    longest = config.data.longest
     kept = [[text for text in each if len(text.split()) <= longest] for each in (said, told)]
     for what, every, each in zip(("caption", "passage"), (said, told), kept, strict=True):
         if not each:

@@ -155,6 +155,7 @@ def test_judged_again_as_in_training_and_searched_otherwise(trained, capsys):
     code, out, err = call(captioning, trained, capsys, **options)
     again = json.loads(out)
     assert code == 0 and again.pop("part") == "test", err
+    assert "pictures to train, validate and test" in err
     assert again == {key: found[key] for key in again} and "cider_d" in again
     code, out, _ = call(captioning, trained, capsys, **options | {"decode.beams": 1})
     assert json.loads(out)["bleu4"] == found["bleu4_greedy"]

@@ -2,14 +2,17 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from front_door import call, refused
 from PIL import Image
 
+from configs.story import default
 from experiments import captioning, story
 from rnn_jax.data import pictures
+from rnn_jax.data.captions import Picture
 
 pytestmark = pytest.mark.usefixtures("quick_module")
 TINY = {
@@ -139,6 +142,20 @@ def test_captions_of_another_study(tmp_path, capsys):
 def test_texts_that_hold_nothing_are_told_before_training(tmp_path, capsys, changed, message):
     code, _, err = call(story, tmp_path / "new", capsys, **TINY | changed)
     assert code == 2 and message in err and err.count("\n") == 1 and not (tmp_path / "new/captions").exists()
+
+
+def test_captions_and_passages_of_other_lengths_are_told(tmp_path, capsys):
+    config = default.get_config()
+    config.data.longest, config.data.text = 6, str(tmp_path / "book.txt")
+    (tmp_path / "book.txt").write_text(
+        "The moon rose. Nobody came.\n\n" * 150 + "So. It. " + "Then it rained for days. " * 2
+    )
+    found = SimpleNamespace(train=[Picture("", None, ["a red ball", "a ball as red as the evening sun"])])
+    said, told = story.passages(config, found, "train")  # pyright: ignore (a part of what is loaded)
+    assert said == ["a red ball"] and set(told) == {"the moon rose nobody came"}
+    out = capsys.readouterr().out
+    assert "book.txt: 2 passages left out, of fewer than 4 words or more than 6" in out
+    assert "train: 1 caption of more than 6 words left out" in out
 
 
 def test_a_story_of_a_run_that_is_not_finished(trained, tmp_path, capsys):

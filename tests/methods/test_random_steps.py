@@ -43,5 +43,5 @@ def test_some(monkeypatch):
 @pytest.mark.parametrize("start", range(0, 400, 20))
 @pytest.mark.parametrize("method", ["native", "deferred", "chunked", "checkpointed", "hoisted", "newton"])
 def test_many(method, start, monkeypatch):
-    """400 steps by each, 15 minutes."""
+    """400 steps by each; 20 take some 7 s."""
     assert sum(compare(seed, monkeypatch, method) for seed in range(start, start + 20)) > 15
