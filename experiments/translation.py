@@ -2,6 +2,7 @@
 
     python -m experiments.translation [--config=configs/translation/<run>.py] [--config.inform=state]
     python -m experiments.translation --config.mode=translate --workdir=DIR < lines        a trained model translates
+        --config.decode.best=N: the N best of each line with their log p, as n-best lists
     python -m experiments.translation --config.mode=compare --workdir=DIR --config.decode.beside=DIR,DIR
         BLEU by length of several finished runs in one picture, DIR/figures/bleu_by_length.png
 
@@ -13,6 +14,7 @@ bleu_greedy, exact (share of test sentences that are right to the last token), b
 of source tokens; None: fewer than 10 sentences), padding_waste, words_per_second (target tokens), parameters, seconds.
 """
 
+import itertools
 import json
 import math
 import sys
@@ -124,6 +126,9 @@ def pack(config, found, part) -> packing.Packed:
 
 def decode(config, model: Seq2Seq, params, sources, *, beams, best=1):
     """(tokens [best length], [lengths, logprobs, scores], [best] each) of every source (int sequences), as numpy."""
+    from rich.console import Console
+    from rich.progress import track
+
     want = config.decode
 
     @partial(jax.jit, static_argnames="length")
@@ -140,7 +145,8 @@ def decode(config, model: Seq2Seq, params, sources, *, beams, best=1):
     rest: Any = [None] * len(sources)
     groups = list(packing.grouped([len(s) for s in sources], want.batch, want.shapes))
     of_length = Counter(bound for _, bound in groups)
-    for items, bound in groups:
+    console = Console(stderr=True)
+    for items, bound in track(groups, "decoding", console=console, transient=True, disable=not console.is_terminal):
         # One program for all groups of a length; a group that is alone, such as one very long line, is not filled up.
         spare = want.batch - len(items) if of_length[bound] > 1 else 0
         source, segments = packing.lay([*([i] for i in items), *([[]] * spare)], sources, bound)
@@ -240,7 +246,11 @@ def finished(folder) -> dict[str, Any]:
 
 def translate(config, workdir):
     """Lines of standard input -> as many lines of standard output. What cannot be translated stays an empty line, and
-    is told at the end, with what was not known."""
+    is told at the end, with what was not known.
+
+    With config.decode.best > 1 an n-best list, in the format of Moses: number of the line, from 0 ||| translation |||
+    log p in nats ||| what it is ranked by; none for what cannot be translated.
+    """
     meta = train.load_params(workdir)[1]
     source, target = words.from_json(meta["source"]), words.from_json(meta["target"])
     model = make(config, source, target)
@@ -250,11 +260,15 @@ def translate(config, workdir):
     lines = [each.decode().strip() if here else "" for each, here in zip(raw, there, strict=True)]
     encoded, _, _ = pairs.encoded([(line, "") for line in lines], source, target, config.data.reverse_source)
     full = [i for i, line in enumerate(lines) if line]
-    texts = decode(config, model, params, [encoded[i] for i in full], beams=config.decode.beams)[0] if full else []
-    out = [""] * len(lines)
-    for i, tokens in zip(full, texts, strict=True):
-        out[i] = target.decode(tokens[0])
-    print("\n".join(out)) if out else None
+    want = config.decode
+    asked = [encoded[i] for i in full]
+    texts, rest = decode(config, model, params, asked, beams=want.beams, best=want.best) if full else ([], [])
+    out = [[""] if want.best == 1 else [] for _ in lines]
+    for i, tokens, (_, logprobs, scores) in zip(full, texts, rest, strict=True):
+        each = zip(map(target.decode, tokens), logprobs, scores, strict=True)
+        out[i] = [text if want.best == 1 else f"{i} ||| {text} ||| {p:.4f} ||| {score:.4f}" for text, p, score in each]
+    for line in itertools.chain(*out):
+        print(line)
     limit = min(config.data.longest or config.data.row, config.data.row - 1)  # a row holds END too
     for what, which in {
         f"lines with {config.data.units} that training did not know": [words.UNKNOWN in s for s in encoded],
@@ -273,6 +287,10 @@ def check(config):
         at_least={1: counts, 0: "deep samples decode.length_power decode.coverage_weight"},
         shares="dropout dropout_out smoothing",
     )
+    if not 1 <= config.decode.best <= config.decode.beams:
+        raise ValueError(
+            f"config.decode.best={config.decode.best}: want 1 to config.decode.beams={config.decode.beams}"
+        )
     train.forcing(config.forcing)
     some = range(len(words.SPECIAL) + 1)  # a vocabulary, as far as the model's shapes go
     model, one = make(config, some, some), jnp.ones((1, 1), jnp.int32)

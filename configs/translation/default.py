@@ -45,6 +45,7 @@ def get_config() -> Any:
     config.decode = ConfigDict(
         {
             "beams": 5,  # hypotheses of beam search
+            "best": 1,  # of mode=translate: translations of each line; more than one are an n-best list
             "length_power": 1.0, "coverage_weight": 0.0,  # of beam search: rnn_jax.decoding.Penalty
             "batch": 50,  # sentences decoded at once
             "shapes": 5,  # source lengths that they are padded to

@@ -107,6 +107,24 @@ def test_a_translation_does_not_depend_on_the_lines_beside_it(trained, folder, c
     assert found[0][0] == found[1][0] and len(found[0][0].split()) == 9 < len(found[1][1].split())
 
 
+def test_n_best_lists(trained, folder, capsys, monkeypatch):
+    """Of each line the best are those of a wider search, best first; the first is what is written without a list."""
+    options = TINY | {"data.path": folder, "mode": "translate", "decode.beams": 4}
+    given = b"w1 w2\n\nw3 w4 w5\n"
+    say(monkeypatch, given)
+    _, alone, _ = call(translation, trained, capsys, **options)
+    say(monkeypatch, given)
+    code, out, err = call(translation, trained, capsys, **options | {"decode.best": 3})
+    assert (code, err) == (0, "line 2 is empty: left empty\n")
+    rows = [line.split(" ||| ") for line in out.splitlines()]
+    assert [row[0] for row in rows] == ["0"] * 3 + ["2"] * 3
+    assert [rows[0][1], "", rows[3][1]] == alone.splitlines()
+    for each in (rows[:3], rows[3:]):
+        assert len({row[1] for row in each}) == 3
+        scores = [float(row[3]) for row in each]
+        assert scores == sorted(scores, reverse=True) and all(float(row[2]) < 0 for row in each)
+
+
 def test_no_line_is_no_line(trained, folder, capsys, monkeypatch):
     say(monkeypatch, "")
     code, out, err = call(translation, trained, capsys, **TINY | {"data.path": folder, "mode": "translate"})
@@ -118,6 +136,8 @@ def test_no_line_is_no_line(trained, folder, capsys, monkeypatch):
     [
         ({"cell": "elman"}, "config.cell=elman: want one of "),
         ({"decode.beams": 0}, "config.decode.beams=0: want at least 1"),
+        ({"decode.best": 0}, "config.decode.best=0: want 1 to config.decode.beams=2"),
+        ({"decode.best": 6}, "config.decode.best=6: want 1 to config.decode.beams=2"),
         ({"decode.shapes": 0}, "config.decode.shapes=0: want at least 1"),
         ({"decode.length_power": -1.0}, "config.decode.length_power=-1.0: want at least 0"),
         ({"decode.coverage_weight": -0.1}, "config.decode.coverage_weight=-0.1: want at least 0"),
