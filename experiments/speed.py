@@ -3,6 +3,8 @@
 All contenders of a shape run in turn in one process, the forward pass and the gradient apart: medians, minima, and
 ratios of neighbours. Libraries that are not installed (`pip install .[bench]`) are listed as absent.
 
+Cells are those of rnn_jax.cells, and some that are not (rnn_jax/benchmarks/variants.py), for our own methods.
+
 results.json: <contender>_ms/<cell>/<b>x<t>x<n>x<d>/<fwd|fwdbwd>/<dtype> (median), <contender>_min_ms/..., _bytes/...
 (of the compiled program, beside its arguments), _compile_ms/..., <contender>_over_ours/... (the median ratio of
 neighbours: above 1 it is slower than "auto"); flax is the better of its four. peak_gflops, which this machine's matrix
@@ -27,7 +29,7 @@ import numpy as np
 from configs.toy import default as toy_default
 from experiments import toy
 from rnn_jax import METHODS, attention, benchmarks, cells, plots, scan, tasks, train
-from rnn_jax.benchmarks import Absent, Problem
+from rnn_jax.benchmarks import Absent, Problem, variants
 from rnn_jax.benchmarks.timing import layer_flops, ratio
 from rnn_jax.tasks import scoring
 from rnn_jax.train.devices import over_models
@@ -294,7 +296,7 @@ def check(config):
         if not split(config[key]) and not (key == "shapes" and any(split(config[other]) for other in others)):
             raise ValueError(f"config.{key} is empty; want at least one")
     for key, known in (
-        ("cells", cells.known()), ("only", split(config.cells)), ("passes", ("fwd", "fwdbwd")),
+        ("cells", (*cells.known(), *variants.KNOWN)), ("only", split(config.cells)), ("passes", ("fwd", "fwdbwd")),
         ("dtypes", ("float32", "bfloat16")), ("contenders", ("ours", *METHODS, *benchmarks.CONTENDERS)),
     ):  # fmt: skip
         if unknown := [name for name in split(config[key]) if name not in known]:

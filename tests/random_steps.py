@@ -5,19 +5,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 B, D, T = 5, 4, 4
 SHAPES = [(B, D), (B, D), (B,), (D,), (), (B, 2, D)]
 UNARY = [
     jnp.tanh, jax.nn.sigmoid, jnp.sin, jnp.negative, jnp.square, jax.lax.stop_gradient, jax.nn.relu,
     lambda a: jnp.exp(-jnp.abs(a)), lambda a: jnp.sqrt(a**2 + 0.5), lambda a: jnp.where(a > 0, a, 0.5 * a),
-    lambda a: jnp.clip(a, -0.7, 0.9), lambda a: jnp.zeros_like(a) + 0.3,
+    lambda a: jnp.clip(a, -0.7, 0.9), lambda a: jnp.zeros_like(a) + 0.3, jax.nn.softplus,
+    lambda a: jnp.log(a**2 + 0.5),
 ]  # fmt: skip
 BINARY = [
     jnp.add, jnp.subtract, jnp.multiply, jnp.maximum, lambda a, b: a / (1 + b**2),
     lambda a, b: jnp.where(a > b, a, b**2),
 ]  # fmt: skip
 REDUCTIONS = [jnp.sum, jnp.mean, jnp.max, jnp.min, jnp.prod]
+CUMULATIVE = [lax.cumsum, lax.cummax, lax.cummin]
 MOST = 400  # entries of a value
 
 
@@ -36,7 +39,7 @@ def step(seed, p, carry, x):
     rng = np.random.default_rng((seed, 1))
     pool = [*carry, *x, *p.values(), jnp.ones((B, D))]
     for _ in range(rng.integers(4, 16)):
-        kinds = [unary, unary, binary, binary, product, product, reduction, moved, moved, joined, pair]
+        kinds = [unary, unary, binary, binary, product, product, reduction, moved, moved, joined, pair, cumulative]
         value = kinds[rng.integers(len(kinds))](rng, p, pool)
         if value is not None and 0 < value.size <= MOST and value.ndim <= 4:
             pool.append(value)
@@ -90,6 +93,12 @@ def reduction(rng, p, pool):
     if (a := pick(rng, pool, lambda a: a.ndim)) is None:
         return None
     return REDUCTIONS[rng.integers(len(REDUCTIONS))](a, axis_of(rng, a), keepdims=bool(rng.integers(2)))
+
+
+def cumulative(rng, p, pool):
+    if (a := pick(rng, pool, lambda a: a.ndim)) is None:
+        return None
+    return CUMULATIVE[rng.integers(len(CUMULATIVE))](a, axis_of(rng, a), reverse=bool(rng.integers(2)))
 
 
 def moved(rng, p, pool):

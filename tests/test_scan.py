@@ -578,6 +578,24 @@ def test_a_bulky_value_stays_in_the_loop(monkeypatch):
     agree(run("deferred"), run("reference"))
 
 
+def test_what_is_small_before_it_is_expanded_is_expanded_in_the_loop():
+    """An outer product of two vectors made from x; not what another output reads, nor what is hardly larger."""
+
+    n = 16
+
+    def step(w, h, x):
+        u, wide = jnp.tanh(x @ w), x**2
+        memory = h + jnp.exp(-jnp.einsum("bi,bj->bij", u, x))
+        return memory, jnp.sum(memory * wide[:, None], -1)
+
+    args = normal(1, n, n), normal(2, B, n, n), normal(3, T, B, n)
+    inside, outside = loop_of(lambda w: scan(step, w, *args[1:], method="deferred"), args[0])
+    assert {"exp", "dot_general"} <= set(inside) and "exp" not in outside
+    assert not {"tanh", "integer_pow"} & set(inside)
+    run = lambda m: jax.grad(lambda *a: scalar(scan(step, *a, method=m)), (0, 1, 2))(*args)
+    agree(run("deferred"), run("reference"))
+
+
 # ------------------------------------------------------------------------------------------------ calls and errors
 
 

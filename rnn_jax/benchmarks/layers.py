@@ -23,7 +23,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from rnn_jax import cells
+from rnn_jax.benchmarks import variants
 from rnn_jax.methods import METHODS
 from rnn_jax.scan import scan
 
@@ -33,7 +33,7 @@ class Absent(Exception):
 
 
 class Problem(NamedTuple):
-    cell: str  # lstm, gru, vanilla, or for our own methods any name of rnn_jax.cells
+    cell: str  # lstm, gru, vanilla, or for our own methods any of rnn_jax.cells and `variants`
     shape: tuple[int, int, int, int]  # b t n d
     dtype: str = "float32"
     seed: int = 0
@@ -94,7 +94,7 @@ def compiled(apply, params, problem: Problem) -> Calls:
 
 def ours(method, problem: Problem) -> Calls:
     b, _, n, d = problem.shape
-    cell = getattr(cells, problem.cell)()
+    cell = variants.named(problem.cell)
     params = cell.init(jax.random.key(problem.seed), n, d)
     carry = cell.carry(b, d, problem.dtype)
     try:

@@ -41,8 +41,10 @@ LONG = 4096  # numbers in a sum over a leading axis
 
 
 def is_matrix_product(eqn) -> bool:
-    ranks = [len(a.aval.shape) for a in eqn.invars]
-    return eqn.primitive.name == "dot_general" and ranks == [2, 2] and len(eqn.params["dimension_numbers"][0][0]) == 1
+    if eqn.primitive.name != "dot_general" or [a.aval.ndim for a in eqn.invars] != [2, 2]:
+        return False
+    contract, batch = eqn.params["dimension_numbers"]
+    return len(contract[0]) == 1 and not batch[0]
 
 
 def by_columns(eqn, w: int) -> bool:

@@ -19,6 +19,8 @@ ONCE, AHEAD, LOOP, AFTER = range(4)
 BILINEAR = ("dot_general", "conv_general_dilated")
 EXPANDING = ("broadcast_in_dim", "reshape", "convert_element_type", "iota", "squeeze", "not")
 ELEMENTWISE = ("add", "sub", "mul", "div", "max", "min", "pow", "atan2", "rem", "select_n", "nextafter", "add_any")
+UNARY = ("neg", "exp", "log", "tanh", "logistic", "abs", "integer_pow", "square", "sqrt", "rsqrt", "sign")
+GROWN = 4  # so many times larger than what it is made of: it is made in the loop, such as the product of two vectors
 # A value computed for all t at once is kept in the loop when its stack is over BUDGET bytes and it is BULKY times
 # larger than the carry and x of one step together: a matrix made from x, a softmax over a vocabulary.
 BUDGET, BULKY = 2**30, 8
@@ -120,16 +122,34 @@ def place(body: Body, length: int):
             where |= dict.fromkeys(late, AFTER)
 
     outputs = set(variables(jaxpr.outvars))
-    for eqn in reversed(jaxpr.eqns):  # a mask or a constant is cheaper to expand in the loop than to read there
+    needed = bytes_needed(jaxpr, where)
+    for eqn in reversed(jaxpr.eqns):  # what is small, and large when expanded, is cheaper to expand than to read there
         v = eqn.outvars[0] if eqn.outvars else None
-        if v is None or v in outputs or where[v] > AHEAD or eqn.primitive.name not in EXPANDING:
+        if v is None or v in outputs or where[v] > AHEAD or not is_cheap(eqn):
             continue
-        stretched = where[v] == AHEAD and size(v) > size(*eqn.invars)
-        if (stretched or not variables(eqn.invars)) and all(
-            where[u.outvars[0]] == LOOP for u in users.get(v, ()) if u.outvars
-        ):
+        bare = eqn.primitive.name in EXPANDING
+        grown = size(v) > size(*eqn.invars) if bare else size(v) >= GROWN * needed[v]
+        constant = bare and not variables(eqn.invars)
+        read_there = all(where[u.outvars[0]] == LOOP for u in users.get(v, ()) if u.outvars)
+        if read_there and (constant or (grown and where[v] == AHEAD)):
             where[v] = LOOP
     return where, notes
+
+
+def is_cheap(eqn) -> bool:
+    """Does it take no longer in the loop than before it: no product that sums?"""
+    if eqn.primitive.name == "dot_general":
+        return not eqn.params["dimension_numbers"][0][0]
+    return len(eqn.outvars) == 1 and eqn.primitive.name in (*EXPANDING, *ELEMENTWISE, *UNARY)
+
+
+def bytes_needed(jaxpr, where):
+    """Of each variable the bytes known ahead from which it can cheaply be made."""
+    needed = {v: size(v) * (p == AHEAD) for v, p in where.items()}
+    for eqn in jaxpr.eqns:
+        if is_cheap(eqn) and where[v := eqn.outvars[0]] == AHEAD:
+            needed[v] = min(needed[v], sum(needed[a] for a in set(variables(eqn.invars))))
+    return needed
 
 
 def weight_of(eqn, where):
@@ -144,8 +164,9 @@ def is_plain(eqn, w) -> bool:
     """Is this the product of rows with a weight, its operand w: [r k] [k m] -> [r m], or the weight transposed?"""
     if w != 1 or eqn.primitive.name != "dot_general" or any(a.aval.ndim != 2 for a in eqn.invars):
         return False
-    (contract, _), types = eqn.params["dimension_numbers"], {v.aval.dtype for v in [*eqn.invars, *eqn.outvars]}
-    return contract[0] == (1,) and len(contract[1]) == 1 and types in ({jnp.dtype("f4")}, {jnp.dtype("f8")})
+    (contract, batch), types = eqn.params["dimension_numbers"], {v.aval.dtype for v in [*eqn.invars, *eqn.outvars]}
+    sums = contract[0] == (1,) and len(contract[1]) == 1 and not batch[0]
+    return sums and types in ({jnp.dtype("f4")}, {jnp.dtype("f8")})
 
 
 def weight_after(plan: Plan, eqn):

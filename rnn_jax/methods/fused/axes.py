@@ -39,10 +39,11 @@ class Axes:
     An equation joins the axes that it maps one to one, such as the rows of h and those of h @ W. What it sums over,
     cuts or reorders is mixed, with all that is joined to it; so is everything in an equation that is not known here.
     Along an axis that is not mixed, an index of the outcome depends on that index of the inputs alone.
+    sums: equations that may sum over an axis that is cut, a part in each piece.
     """
 
-    def __init__(self, jaxpr: core.Jaxpr, carry):
-        self.carry, self.seen, self.products = carry, [], []
+    def __init__(self, jaxpr: core.Jaxpr, carry, sums=()):
+        self.carry, self.seen, self.products, self.sums = carry, [], [], sums
         self.parent: dict[Any, Any] = {}
         self.mixed: list[Any] = []
         self.batched: list[Any] = []  # axes over which a product maps in both operands
@@ -51,8 +52,8 @@ class Axes:
         for old, new in zip(carry, jaxpr.outvars, strict=False):
             self.join(old, new)
         for v in self.seen:
-            if len(set(self.of_all(v))) < v.aval.ndim:
-                self.mix(v)
+            axes = self.of_all(v)  # an index of one that is two of a value's axes is seen beside each of the other's
+            self.mix(v, [i for i, axis in enumerate(axes) if axes.count(axis) > 1])
 
     def of(self, axis):
         """The one axis that stands for all that are joined to this one."""
@@ -129,7 +130,8 @@ class Axes:
             elif kind in WITHOUT and args:
                 kept = [i for i in range(args[0].aval.ndim) if i not in params[WITHOUT[kind]]]
                 self.join(args[0], out, [(i, k) for k, i in enumerate(kept)])
-                self.mix(args[0], params[WITHOUT[kind]])
+                if not any(eqn is e for e in self.sums):
+                    self.mix(args[0], params[WITHOUT[kind]])
             elif kind == "transpose":
                 self.join(args[0], out, [(i, k) for k, i in enumerate(params["permutation"])])
             elif kind == "broadcast_in_dim":
@@ -151,11 +153,13 @@ class Axes:
     def relate_product(self, eqn):
         self.products.append(eqn)
         (contract, batch), out = eqn.params["dimension_numbers"], eqn.outvars[0]
-        at = len(batch[0])
+        at, summed = len(batch[0]), any(eqn is e for e in self.sums)
+        if summed:
+            self.join(eqn.invars[0], eqn.invars[1], list(zip(*contract, strict=True)))
         for a, c, m in zip(eqn.invars, contract, batch, strict=True):
             free = [i for i in range(a.aval.ndim) if i not in c and i not in m]
             self.join(a, out, [*zip(m, range(len(m)), strict=True), *((i, at + k) for k, i in enumerate(free))])
-            self.mix(a, c)
+            self.mix(a, () if summed else c)
             self.batched += [(a, i) for i in m]
             self.free.append([(a, i) for i in free])
             at += len(free)

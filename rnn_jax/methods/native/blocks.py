@@ -24,6 +24,7 @@ from rnn_jax.methods.native.places import Place, dense
 from rnn_jax.tracing import live
 
 ADD = ("add", "add_any")
+LINEAR = ("transpose", "reshape", "squeeze", "broadcast_in_dim", "copy", "copy_p")
 
 
 def take_gains(eqns, carry, outs):
@@ -45,6 +46,25 @@ def take_gains(eqns, carry, outs):
     return live([e for e in eqns if id(e) not in sums], variables(read)), gains
 
 
+def take_sums(eqns, carry, outs) -> dict[int, Any]:
+    """By the index of a leaf of the carry, to which each step adds one sum, and that nothing else reads, the equation
+    that sums: over rows, each thread could add its own part."""
+    made_by = {v: e for e in eqns for v in e.outvars}
+    uses = Counter(variables([*(a for e in eqns for a in e.invars), *outs]))
+    found = {}
+    for i, (total, new) in enumerate(zip(carry, outs, strict=False)):
+        e = made_by.get(new) if not isinstance(new, core.Literal) and uses[new] == 1 == uses[total] else None
+        if e is None or e.primitive.name not in ADD or total not in e.invars or kind(total) not in ("float", "double"):
+            continue
+        v = e.invars[1 - e.invars.index(total)]
+        at = lambda v: None if isinstance(v, core.Literal) else made_by.get(v)
+        while (e := at(v)) is not None and uses[v] == 1 and e.primitive.name in LINEAR:
+            v = e.invars[0]
+        if e is not None and uses[v] == 1 and e.primitive.name in ("reduce_sum", "dot_general"):
+            found[i] = e
+    return found
+
+
 def product_of_rows(made_by, v):
     """(a, b) where v [i k] is a^T b, of a [r i] and b [r k]; else None."""
     turned = False
@@ -53,7 +73,7 @@ def product_of_rows(made_by, v):
     if e is None or e.primitive.name != "dot_general" or any(isinstance(a, core.Literal) for a in e.invars):
         return None
     a, b = e.invars[::-1] if turned else e.invars
-    plain = a.aval.ndim == b.aval.ndim == 2 and e.params["dimension_numbers"][0] == ((0,), (0,))
+    plain = a.aval.ndim == b.aval.ndim == 2 and e.params["dimension_numbers"] == (((0,), (0,)), ((), ()))
     return (a, b) if plain else None
 
 
@@ -170,7 +190,7 @@ class Blocks:
     def totals(self) -> tuple[list[str], list[str], int]:
         """Lines that say where a thread's sums are, and that add those of all; the bytes that a thread has for them."""
         here, added, at = [], [], 0
-        for i in self.code.gains:
+        for i in [*self.code.gains, *self.code.partial]:
             v = self.code.outs[i]
             t, n = kind(v), math.prod(v.aval.shape)
             here.append(f"{t}* g{i} = ({t}*)(totals + {at});")

@@ -18,15 +18,16 @@ from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import variables
 from rnn_jax.methods.fused.axes import Axes
-from rnn_jax.methods.native.blocks import Blocks, take_gains
+from rnn_jax.methods.native.blocks import Blocks, take_gains, take_sums
 from rnn_jax.methods.native.expressions import SLOW, Refused, expression, is_elementwise, kind, literal
-from rnn_jax.methods.native.places import VIEWS, Place, dense, indices, inlined, parts, viewed
+from rnn_jax.methods.native.places import VIEWS, Place, dense, indices, inlined, once, parts, viewed
 from rnn_jax.methods.native.products import Products
 
-REDUCTIONS = {
-    "reduce_sum": ("0", "{} + {}"), "reduce_max": (None, "f_max({}, {})"), "reduce_min": (None, "f_min({}, {})"),
-    "reduce_and": (None, "{} & {}"), "reduce_or": ("0", "{} | {}"), "reduce_prod": ("1", "{} * {}"),
+REDUCTIONS = {  # what they begin with, None: the first value; how two are put together (loop.h)
+    "reduce_sum": ("0", "Sum"), "reduce_max": (None, "Max"), "reduce_min": (None, "Min"),
+    "reduce_and": (None, "And"), "reduce_or": ("0", "Or"), "reduce_prod": ("1", "Product"),
 }  # fmt: skip
+CUMULATIVE = {"cumsum": "Sum", "cumprod": "Product", "cummax": "Max", "cummin": "Min"}
 
 
 class Code:
@@ -36,7 +37,7 @@ class Code:
     def __init__(self, jaxpr: core.Jaxpr, n_consts: int, n_carry: int, ends: dict[int, int] | None = None):
         if jaxpr.effects:
             raise Refused("the step has callbacks or prints")
-        self.eqns, self.outs = inlined(jaxpr)
+        self.eqns, self.outs = once(*inlined(jaxpr))
         self.ins, self.n_consts, self.n_carry = jaxpr.invars, n_consts, n_carry
         self.ends = {n_consts + n_carry + x: end for x, end in (ends or {}).items()}
         every = self.eqns
@@ -67,17 +68,36 @@ class Code:
         self.source = self.whole()
 
     def divide(self, jaxpr):
-        """Finds the axis of rows that no equation mixes."""
-        n, m = self.n_consts, self.n_carry
-        self.carried = [i for i in range(m) if i not in self.gains]  # leaves of the carry, in the loop
-        outs = [*(self.outs[i] for i in self.carried), *self.outs[m:]]
-        self.axes = Axes(jaxpr.replace(eqns=self.eqns, outvars=outs), [self.ins[n + i] for i in self.carried])
-        for a, b in self.gains.values():
-            self.axes.join(a, b, [(0, 0)])
-        for i, end in self.ends.items():
-            self.axes.join(self.ins[i], self.ins[end])
-        self.row = next((axis for axis in self.axes.blocks(1)), None)
+        """Finds the axis of rows that no equation mixes, but for sums over it that are added to a leaf of the carry:
+        there each thread has a part, and all are added at the end."""
+        sums = take_sums(self.eqns, self.ins[self.n_consts : self.n_consts + self.n_carry], self.outs)
+        sums = {i: e for i, e in sums.items() if i not in self.gains}
+        self.axes, self.row = self.divided(jaxpr, sums)
+        partial = {i: e for i, e in sums.items() if self.row and self.sums_rows(e)}
+        if len(partial) < len(sums):  # the others are leaves like any other
+            self.axes, self.row = self.divided(jaxpr, partial)
+        if partial and not self.row:
+            partial = {}
+            self.axes, self.row = self.divided(jaxpr, partial)
+        self.partial = list(partial)
+        self.carried = [i for i in range(self.n_carry) if i not in self.gains]  # leaves of the carry, in the loop
         self.rows = self.axes.size(self.row) if self.row else 1
+
+    def divided(self, jaxpr, sums):
+        """(axes, that of rows or None), where these equations, by leaf of the carry, may sum over rows."""
+        n, m = self.n_consts, self.n_carry
+        leaves = [i for i in range(m) if i not in self.gains and i not in sums]
+        outs = [*(self.outs[i] for i in leaves), *self.outs[m:]]
+        axes = Axes(jaxpr.replace(eqns=self.eqns, outvars=outs), [self.ins[n + i] for i in leaves], list(sums.values()))
+        for a, b in self.gains.values():
+            axes.join(a, b, [(0, 0)])
+        for i, end in self.ends.items():
+            axes.join(self.ins[i], self.ins[end])
+        return axes, next((axis for axis in axes.blocks(1)), None)
+
+    def sums_rows(self, e) -> bool:
+        axes = e.params["axes"] if e.primitive.name == "reduce_sum" else e.params["dimension_numbers"][0][0]
+        return self.row_axis(e.invars[0]) in axes
 
     # ------------------------------------------------------------------------------------------------- where values lie
 
@@ -123,7 +143,9 @@ class Code:
     def place_inputs(self):
         for i, v in enumerate(self.ins):
             if self.n_consts <= i < self.n_consts + self.n_carry:
-                if i - self.n_consts in self.carried:
+                if (leaf := i - self.n_consts) in self.partial:
+                    self.places[v] = Place(f"g{leaf}", 0, dense(v.aval.shape))
+                elif leaf in self.carried:
                     self.places[v] = self.new(v)
             else:
                 end = f"arrays.in[{self.ends[i]}]" if i in self.ends else ""
@@ -144,7 +166,7 @@ class Code:
                 needed.update(v for v in variables(e.invars) if not inside or made_by.get(v) is not item)
         views = {v for item in self.items for e in item if e.primitive.name in (*VIEWS, "reshape") for v in e.outvars}
         for i, v in enumerate(self.outs[self.n_carry :], self.n_carry):
-            if v in made_by and v not in views and v not in self.places:
+            if not isinstance(v, core.Literal) and v in made_by and v not in views and v not in self.places:
                 self.places[v] = self.y_places[i]
         for i in self.carried:
             old, new = self.ins[self.n_consts + i], self.outs[i]
@@ -166,13 +188,21 @@ class Code:
                             self.places[a] = part
 
     def in_place(self, item, old, new) -> bool:
-        """May a leaf of the carry be overwritten where it is computed? Not if it is read after that."""
-        elsewhere = [e for other in self.items if other is not item for e in other]
-        kept = [*self.blocks.names, *self.outs, *(a for e in elsewhere for a in e.invars)]
-        readers = [k for k, e in enumerate(item) if any(a is old for a in e.invars)]
+        """May a leaf of the carry be overwritten where it is computed? Not if it, or a view of it, is read after that,
+        nor where the same loop reads a view: that is another place of it."""
+        if not is_elementwise(item[0]) or old.aval.shape != new.aval.shape:
+            return False
+        views = {old}
+        for e in itertools.chain(*self.items):
+            if e.primitive.name in (*VIEWS, "reshape") and not views.isdisjoint(variables(e.invars)):
+                views.update(e.outvars)
+        at = next(i for i, other in enumerate(self.items) if other is item)
         maker = next(k for k, e in enumerate(item) if new in e.outvars)
-        once = sum(v is new for v in self.outs) == 1 and old.aval.shape == new.aval.shape
-        return is_elementwise(item[0]) and once and max(readers, default=0) <= maker and not any(a is old for a in kept)
+        after = [*item[maker + 1 :], *itertools.chain(*self.items[at + 1 :])]
+        late = [*self.blocks.names, *self.outs, *(a for e in after for a in e.invars)]
+        beside = [a for e in item for a in e.invars if a is not old]
+        once = sum(v is new for v in self.outs) == 1
+        return once and views.isdisjoint(variables([*late, *beside]))
 
     def pieces(self, e) -> list[Place]:
         """Where the operands of a concatenation lie in it."""
@@ -191,7 +221,8 @@ class Code:
                 items += [[e] for e in first]
                 group = first
             else:
-                start = next(e for e in left if ready(e, done))
+                # The smallest first: loops over larger ones are fewer, and longer, when all is there that they read.
+                start = min((e for e in left if ready(e, done)), key=lambda e: math.prod(e.outvars[0].aval.shape))
                 alike = lambda e: (e.outvars[0].aval.shape, self.row_axis(e.outvars[0]))
                 wanted, group, known = alike(start), [], set(done)
                 for e in left:
@@ -218,6 +249,8 @@ class Code:
             self.concatenate(e)
         elif name in REDUCTIONS:
             self.reduce(e)
+        elif name in CUMULATIVE:
+            self.cumulate(e)
         elif name == "pad":
             self.pad(e)
         else:
@@ -268,7 +301,8 @@ class Code:
 
     def reshaped(self, a, out) -> Place:
         place, rows = self.places[a], [self.row_axis(v) for v in (a, out)]
-        if rows not in ([None, None], [0, 0]):
+        before = [row if row is None else math.prod(v.aval.shape[:row]) for v, row in zip((a, out), rows, strict=True)]
+        if before[0] != before[1]:  # with the rows outermost, what is before and after them keeps its order
             raise Refused("no code for this reshape")
         if place.strides != dense(a.aval.shape, rows[0]):
             copy = self.new(a)
@@ -305,8 +339,8 @@ class Code:
         self.nest(bounds, [f"{part.at(index)} = {self.value(a, sources)};"])
 
     def reduce(self, e):
-        """The first value, then one after the other, the innermost loop over an axis that stays where there is one."""
-        a, axes = e.invars[0], e.params["axes"]
+        """The first value, then one after the other: the innermost loop is over an axis that stays, or a fold."""
+        a, axes = e.invars[0], sorted(e.params["axes"])
         first, combine = REDUCTIONS[e.primitive.name]
         n, source, place = a.aval.ndim, self.places[a], self.places[e.outvars[0]]
         kept = [i for i in range(n) if i not in axes]
@@ -315,13 +349,34 @@ class Code:
         for i, name in zip(kept, index, strict=True):
             at_first[i] = name
         self.nest([self.bound(a, i) for i in kept], [f"{place.at(index)} = {first or source.at(at_first)};"])
+        folds = n - 1 in axes and source.strides[-1] == 1
         inside = n - 1 not in axes
         order = [*kept[:-1], *axes, *kept[-1:]] if inside else [*kept, *axes]
         names = {i: f"i{k}" for k, i in enumerate(order)}
-        total, one = place.at([names[i] for i in kept]), source.at([names[i] for i in range(n)])
-        self.nest([self.bound(a, i) for i in order], [f"{total} = {combine.format(total, one)};"], vector=inside)
+        total, one = place.at([names[i] for i in kept]), [names[i] for i in range(n)]
+        if folds:
+            row = source.at([*one[:-1], "0"])
+            body = f"{total} = fold({self.bound(a, n - 1)}, &{row}, {total}, {combine}());"
+            return self.nest([self.bound(a, i) for i in order[:-1]], [body], vector=False)
+        self.nest(
+            [self.bound(a, i) for i in order], [f"{total} = {combine}()({total}, {source.at(one)});"], vector=inside
+        )
         if not inside:
             self.slow.add("sums over the last axis")
+
+    def cumulate(self, e):
+        """Each value is put together with what came before it along an axis, or after it."""
+        a, axis = e.invars[0], e.params["axis"]
+        n, source, place = a.aval.ndim, self.places[a], self.places[e.outvars[0]]
+        order = [*(i for i in range(n) if i not in (axis, n - 1)), axis, *([n - 1] if axis != n - 1 else [])]
+        names = {i: f"i{k}" for k, i in enumerate(order)}
+        index, last = [names[i] for i in range(n)], f"({self.bound(a, axis)} - 1)"
+        here = f"({last} - {names[axis]})" if e.params["reverse"] else names[axis]
+        before = f"({here} {'+' if e.params['reverse'] else '-'} 1)"
+        at = lambda place, i: place.at([*index[:axis], i, *index[axis + 1 :]])
+        both = f"{CUMULATIVE[e.primitive.name]}()({at(place, before)}, {at(source, here)})"
+        body = f"{at(place, here)} = {names[axis]} ? {both} : {at(source, here)};"
+        self.nest([self.bound(a, i) for i in order], [body], vector=axis != n - 1)
 
     # -------------------------------------------------------------------------------------------------------- the whole
 
@@ -363,7 +418,7 @@ class Code:
         return lines
 
     def whole(self) -> str:
-        carry = {i: self.ins[self.n_consts + i] for i in self.carried}
+        carry = {i: self.ins[self.n_consts + i] for i in self.carried if i not in self.partial}
         start = [self.moved(f"arrays.in[{self.n_consts + i}]", v, self.places[v], True) for i, v in carry.items()]
         end = [self.moved(f"arrays.out[{i}]", v, self.places[v], False) for i, v in carry.items()]
         totals, gather, totals_bytes = self.blocks.totals()

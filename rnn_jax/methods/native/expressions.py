@@ -16,14 +16,16 @@ BINARY = {
 }  # fmt: skip
 UNARY = {
     "neg": "-{}", "tanh": "f_tanh({})", "logistic": "f_logistic({})", "exp": "f_exp({})", "expm1": "f_expm1({})",
-    "sqrt": "f_sqrt({})", "rsqrt": "1 / f_sqrt({})", "abs": "f_abs({})", "sign": "f_sign({})",
+    "log": "f_log({})", "log1p": "f_log1p({})", "sqrt": "f_sqrt({})", "rsqrt": "1 / f_sqrt({})", "abs": "f_abs({})",
+    "sign": "f_sign({})",
     "square": "{0} * {0}", "one_minus_square": "1 - {0} * {0}", "floor": "f_floor({})", "ceil": "f_ceil({})",
     "is_finite": "__builtin_isfinite({})", "copy": "{}", "copy_p": "{}", "stop_gradient": "{}", "real": "{}",
 }  # fmt: skip
 # Of these compilers make no vectors: XLA's own are faster.
 SLOW = {f: f"f_{f}({{}})" for f in (
-    "log", "log1p", "sin", "cos", "tan", "erf", "erfc", "exp2", "cbrt", "sinh", "cosh", "asinh", "acosh", "atanh",
-)}  # fmt: skip
+    "sin", "cos", "tan", "asin", "acos", "atan", "erf", "erfc", "exp2", "cbrt", "sinh", "cosh", "asinh", "acosh",
+    "atanh",
+)} | {"atan2": "f_atan2({}, {})", "pow": "f_pow({}, {})", "rem": "f_fmod({}, {})"}  # fmt: skip
 
 
 class Refused(ValueError):
@@ -85,6 +87,20 @@ def _divide(e, args, out, index):
     return f"{args[0]} / {args[1]}"
 
 
+def _remainder(e, args, out, index):
+    if not jnp.issubdtype(out.aval.dtype, jnp.floating):
+        raise Refused("no code for a remainder of integers")
+    return SLOW["rem"].format(*args)
+
+
+def _pow(e, args, out, index):
+    return SLOW["pow"].format(args[0], f"({kind(out)})({args[1]})")
+
+
+def _round(e, args, out, index):
+    return f"f_{'round' if int(e.params['rounding_method']) == 0 else 'nearbyint'}({args[0]})"
+
+
 def _power(e, args, out, index):
     if (n := e.params["y"]) in (2, 3):
         return " * ".join(args * n)
@@ -94,6 +110,7 @@ def _power(e, args, out, index):
 OTHERS = {
     "reshard": _moved, "sharding_constraint": _moved,
     "select_n": _select, "convert_element_type": _cast, "not": _not, "div": _divide, "integer_pow": _power,
+    "rem": _remainder, "pow": _pow, "round": _round,
     "iota": lambda e, args, out, index: f"({kind(out)}){index[e.params['dimension']]}",
     "clamp": lambda e, args, out, index: f"f_min(f_max({args[1]}, {args[0]}), {args[2]})",
 }  # fmt: skip

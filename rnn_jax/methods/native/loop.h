@@ -2,7 +2,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE_IN inline __attribute__((always_inline))  // a class
+#define INLINE static INLINE_IN
 
 // ------------------------------------------------------------------------------------------- elementary functions
 // In float32 without branches, so that compilers make vectors of the loops around them; exact to 4e-7.
@@ -49,7 +50,46 @@ INLINE float f_tanh(float x) {  // -e / (2 + e) with e = exp(-2|x|) - 1
 }
 INLINE float f_logistic(float x) { return 1 / (1 + f_exp(-x)); }
 
+// log(x) = e ln 2 + log(1 + r), x = 2^e (1 + r), sqrt(1/2) <= 1 + r < sqrt(2); log(1 + r) = r - r^2/2 + r^3 p(r). What
+// is no such number is chosen by its bits: compilers turn choices of choices into branches, and make no vectors then.
+INLINE int32_t bits_of(float x) {
+  int32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  return bits;
+}
+INLINE float of_bits(int32_t bits) {
+  float x;
+  __builtin_memcpy(&x, &bits, 4);
+  return x;
+}
+INLINE float chosen(bool which, float a, float b) {
+  int32_t mask = -(int32_t)which;
+  return of_bits((bits_of(a) & mask) | (bits_of(b) & ~mask));
+}
+INLINE float f_log(float x) {
+  int32_t bits = bits_of(x), e = (bits - 0x3f3504f3) >> 23;
+  float n = (float)e, r = of_bits(bits - (e << 23)) - 1;
+  float p = -7.859590863e-2f;
+  p = p * r + 1.288165300e-1f;
+  p = p * r - 1.312876489e-1f;
+  p = p * r + 1.418119174e-1f;
+  p = p * r - 1.662455303e-1f;
+  p = p * r + 2.000228626e-1f;
+  p = p * r - 2.500081043e-1f;
+  p = p * r + 3.333331673e-1f;
+  float tail = p * r * r * r - n * 2.12194440e-4f - 0.5f * r * r;
+  float found = n * 0.693359375f + (r + tail);
+  const float inf = __builtin_inff(), other = chosen(x == 0, -inf, chosen(x > 0, x, __builtin_nanf("")));
+  return chosen(x > 0 && x < inf, found, other);
+}
+INLINE float f_log1p(float x) {  // log(u) and what the rounding of u = 1 + x took
+  float u = 1 + x, y = f_log(u), rest = chosen(x > 1, 1 - (u - x), x - (u - 1));
+  return chosen(u > 0 && u < __builtin_inff(), chosen(u == 1, x, y + rest / u), y);
+}
+
 INLINE double f_exp(double x) { return __builtin_exp(x); }
+INLINE double f_log(double x) { return __builtin_log(x); }
+INLINE double f_log1p(double x) { return __builtin_log1p(x); }
 INLINE double f_expm1(double x) { return __builtin_expm1(x); }
 INLINE double f_tanh(double x) { return __builtin_tanh(x); }
 INLINE double f_logistic(double x) { return 1 / (1 + __builtin_exp(-x)); }
@@ -57,11 +97,16 @@ INLINE double f_logistic(double x) { return 1 / (1 + __builtin_exp(-x)); }
 #define PAIR(name)                                                  \
   INLINE float f_##name(float x) { return __builtin_##name##f(x); } \
   INLINE double f_##name(double x) { return __builtin_##name(x); }
-PAIR(sqrt) PAIR(fabs) PAIR(floor) PAIR(ceil) PAIR(log) PAIR(log1p) PAIR(sin) PAIR(cos) PAIR(tan) PAIR(erf) PAIR(erfc)
-PAIR(exp2) PAIR(cbrt) PAIR(sinh) PAIR(cosh) PAIR(asinh) PAIR(acosh) PAIR(atanh)
+PAIR(sqrt) PAIR(fabs) PAIR(floor) PAIR(ceil) PAIR(round) PAIR(nearbyint) PAIR(sin) PAIR(cos) PAIR(tan) PAIR(asin)
+PAIR(acos) PAIR(atan) PAIR(erf) PAIR(erfc) PAIR(exp2) PAIR(cbrt) PAIR(sinh) PAIR(cosh) PAIR(asinh) PAIR(acosh)
+PAIR(atanh)
+#define PAIR_OF_TWO(name)                                                             \
+  INLINE float f_##name(float a, float b) { return __builtin_##name##f(a, b); }    \
+  INLINE double f_##name(double a, double b) { return __builtin_##name(a, b); }
+PAIR_OF_TWO(pow) PAIR_OF_TWO(fmod) PAIR_OF_TWO(atan2)
 
-template <class T> INLINE T f_max(T a, T b) { return a > b || a != a ? a : b; }
-template <class T> INLINE T f_min(T a, T b) { return a < b || a != a ? a : b; }
+template <class T> INLINE T f_max(T a, T b) { return (a > b) | (a != a) ? a : b; }
+template <class T> INLINE T f_min(T a, T b) { return (a < b) | (a != a) ? a : b; }
 template <class T> INLINE T f_abs(T a) { return a < 0 ? -a : a; }
 INLINE float f_abs(float a) { return f_fabs(a); }
 INLINE double f_abs(double a) { return f_fabs(a); }
@@ -85,6 +130,70 @@ enum { BYTES = 32, MR = 6 };
 enum { BYTES = 16, MR = 8 };
 #endif
 enum { ALIGNED = 64, BLOCK = 1 << 19, DEEP = 128 };  // bytes; rows
+
+// first, at(0), ..., at(n-1) put together by `op`, as many side by side as a vector has; at(i, T()) is one value, at(i,
+// V()) a vector of those from i on.
+struct Sum {
+  template <class T> INLINE_IN T operator()(T a, T b) const { return a + b; }
+};
+struct Product {
+  template <class T> INLINE_IN T operator()(T a, T b) const { return a * b; }
+};
+struct Max {
+  template <class T> INLINE_IN T operator()(T a, T b) const { return f_max(a, b); }
+};
+struct Min {
+  template <class T> INLINE_IN T operator()(T a, T b) const { return f_min(a, b); }
+};
+struct And {
+  template <class T> INLINE_IN T operator()(T a, T b) const { return a & b; }
+};
+struct Or {
+  template <class T> INLINE_IN T operator()(T a, T b) const { return a | b; }
+};
+template <class Op, class T, class At> INLINE T folded(long n, T first, Op op, At at) {
+  typedef T V __attribute__((vector_size(BYTES)));
+  constexpr long L = BYTES / sizeof(T);
+  long i = L;
+  if (n >= L) {
+    V one = at(0, V()), two = one;
+    if (n >= 2 * L) {
+      two = at(L, V());
+      for (i = 2 * L; i + 2 * L <= n; i += 2 * L) one = op(one, at(i, V())), two = op(two, at(i + L, V()));
+      one = op(one, two);
+      if (i + L <= n) one = op(one, at(i, V())), i += L;
+    }
+    T lane[L];
+    __builtin_memcpy(lane, &one, sizeof lane);
+#pragma GCC unroll 8
+    for (long half = L / 2; half; half /= 2)
+#pragma GCC unroll 32
+      for (long l = 0; l < half; l++) lane[l] = op(lane[l], lane[l + half]);
+    first = op(first, lane[0]);
+  } else {
+    i = 0;
+  }
+  for (; i < n; i++) first = op(first, at(i, T()));
+  return first;
+}
+template <class V, class T> INLINE V taken(const T* a) {
+  V out;
+  __builtin_memcpy(&out, a, sizeof out);
+  return out;
+}
+template <class Op, class T> INLINE T fold(long n, const T* a, T first, Op op) {
+  return folded(n, first, op, [=](long i, auto like) { return taken<decltype(like)>(a + i); });
+}
+template <class Op> INLINE bool fold(long n, const bool* a, bool first, Op op) {
+  for (long i = 0; i < n; i++) first = op(first, a[i]);
+  return first;
+}
+// sum_i a[i] b[i]
+template <class T> INLINE T dot(long n, const T* a, const T* b) {
+  return folded(n, T(0), Sum(), [=](long i, auto like) {
+    return taken<decltype(like)>(a + i) * taken<decltype(like)>(b + i);
+  });
+}
 
 template <class T> constexpr long width() { return 2 * BYTES / (long)sizeof(T); }
 template <class T> constexpr long packed_size(long k, long n) {

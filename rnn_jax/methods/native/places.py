@@ -6,6 +6,9 @@
 import itertools
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+from jax import lax
 from jax.extend import core
 
 from rnn_jax.methods.fused.axes import called
@@ -37,13 +40,13 @@ def dense(shape, first=None) -> tuple[int, ...]:
 
 
 def inlined(jaxpr: core.Jaxpr, args=None) -> tuple[list[Any], list[Any]]:
-    """(equations, outputs) with those of the calls that it holds."""
+    """(equations, outputs) with those of the calls that it holds; products that sum nothing are multiplications."""
     env = dict(zip(jaxpr.invars, jaxpr.invars if args is None else args, strict=True))
     read = lambda a: a if isinstance(a, core.Literal) else env[a]
     eqns = []
     for eqn in jaxpr.eqns:
         read_here = [read(a) for a in eqn.invars]
-        if (inside := called(eqn)) is not None:
+        if (inside := called(eqn) or multiplied(eqn)) is not None:
             more, outs = inlined(inside, read_here)
             eqns += more
         else:
@@ -51,6 +54,43 @@ def inlined(jaxpr: core.Jaxpr, args=None) -> tuple[list[Any], list[Any]]:
             eqns.append(eqn.replace(invars=read_here, outvars=outs))
         env.update(zip(eqn.outvars, outs, strict=True))
     return eqns, [read(a) for a in jaxpr.outvars]
+
+
+def multiplied(eqn):
+    """A product that sums nothing, of two vectors say, as equations that map over each index; or None."""
+    if eqn.primitive.name != "dot_general":
+        return None
+    (contract, batch), out = eqn.params["dimension_numbers"], eqn.outvars[0].aval
+    if contract[0] or {a.aval.dtype for a in eqn.invars} != {out.dtype}:
+        return None
+    dims, at = [], len(batch[0])
+    for a, m in zip(eqn.invars, batch, strict=True):
+        free = [i for i in range(a.aval.ndim) if i not in m]
+        place = dict(zip(m, range(len(m)), strict=True)) | dict(zip(free, itertools.count(at), strict=False))
+        dims.append([place[i] for i in range(a.aval.ndim)])
+        at += len(free)
+    in_order = lambda a, dims: jnp.transpose(a, sorted(range(a.ndim), key=dims.__getitem__))  # broadcast_in_dim wants
+    wide = lambda a, dims: lax.broadcast_in_dim(in_order(a, dims), out.shape, sorted(dims))
+    return jax.make_jaxpr(lambda a, b: wide(a, dims[0]) * wide(b, dims[1]))(*(a.aval for a in eqn.invars)).jaxpr
+
+
+def once(eqns, outs) -> tuple[list[Any], list[Any]]:
+    """The equations without those that were there already, of the same values: (equations, outputs)."""
+    same: dict[Any, Any] = {}  # a value that is another one -> that
+    made: dict[Any, list[Any]] = {}
+    read = lambda a: a if isinstance(a, core.Literal) else same.get(a, a)
+    known = lambda a: (repr(a.val), a.aval.dtype) if isinstance(a, core.Literal) else a
+    kept = []
+    for e in eqns:
+        e = e.replace(invars=[read(a) for a in e.invars])
+        try:
+            found = made.setdefault((e.primitive, *map(known, e.invars), frozenset(e.params.items())), e.outvars)
+        except TypeError:  # parameters that cannot be compared
+            found = e.outvars
+        same.update(zip(e.outvars, found, strict=True))
+        if found is e.outvars:
+            kept.append(e)
+    return kept, [read(a) for a in outs]
 
 
 def indices(v) -> list[str]:

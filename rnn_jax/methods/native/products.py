@@ -36,23 +36,36 @@ class Products:
         w = known.index(True) if known.count(True) == 1 else None
         if w is not None and len(contract[0]) == 1 and self.by_panels(e, w, contract, batch, free, places):
             return
-        code.slow.add("product")
+        self.by_loops(e, contract, batch, free, places)
+
+    def by_loops(self, e, contract, batch, free, places):
+        """Any other product: the innermost loop is over columns of the outcome, or a fold over what is summed."""
+        code, place = self.code, self.code.places[e.outvars[0]]
         sizes = [code.bound(e.invars[0], i) for i in batch[0]]
         sizes += [code.bound(a, i) for a, part in zip(e.invars, free, strict=True) for i in part]
-        index, inner = [f"i{i}" for i in range(len(sizes))], [f"k{i}" for i in range(len(contract[0]))]
-        operands, at = [], len(batch[0])
-        for a, c, m, f, place in zip(e.invars, contract, batch, free, places, strict=True):
-            names = dict(zip(m, index, strict=False)) | dict(zip(c, inner, strict=True))
-            names |= {i: index[at + k] for k, i in enumerate(f)}
+        within = [code.bound(e.invars[0], i) for i in contract[0]]
+        flat, at = [], len(batch[0])  # the operands, by the axes of the outcome and those that are summed over
+        for c, m, f, p in zip(contract, batch, free, places, strict=True):
+            axis = dict(enumerate(m)) | dict(enumerate(f, at))
+            outer = [p.strides[axis[i]] if i in axis else 0 for i in range(len(sizes))]
+            flat.append(p._replace(strides=(*outer, *(p.strides[i] for i in c))))
             at += len(f)
-            operands.append(place.at([names[i] for i in range(a.aval.ndim)]))
-        body = [f"{kind(out)} sum = 0;"]
-        body += [
-            f"for (long {k} = 0; {k} < {code.bound(e.invars[0], i)}; {k}++)"
-            for k, i in zip(inner, contract[0], strict=True)
-        ]
-        body += [f"sum += {operands[0]} * {operands[1]};", f"{code.places[out].at(index)} = sum;"]
-        code.nest(sizes, body, vector=False)
+        index, inner = [f"i{i}" for i in range(len(sizes))], [f"k{i}" for i in range(len(within))]
+        product = " * ".join(p.at([*index, *inner]) for p in flat)
+        target, total = place.at(index), f"{kind(e.outvars[0])} sum = 0;"
+        loops = [f"for (long {k} = 0; {k} < {size}; {k}++) {{" for k, size in zip(inner, within, strict=True)]
+        ends = "}" * len(loops)
+        if sizes and place.strides[-1] == 1 and all(p.strides[len(sizes) - 1] in (0, 1) for p in flat):
+            last = f"for (long {index[-1]} = 0; {index[-1]} < {sizes[-1]}; {index[-1]}++) {target}"
+            simd = '_Pragma("omp simd")'
+            code.nest(sizes[:-1], [simd, f"{last} = 0;", *loops, simd, f"{last} += {product};", ends], vector=False)
+        elif all(p.strides[-1] == 1 for p in flat):
+            rows = ", ".join(f"&{p.at([*index, *inner[:-1], '0'])}" for p in flat)
+            fold = f"sum += dot({within[-1]}, {rows});"
+            code.nest(sizes, [total, *loops[:-1], fold, ends[1:], f"{target} = sum;"], vector=False)
+        else:
+            code.slow.add("product")
+            code.nest(sizes, [total, *loops, f"sum += {product};", ends, f"{target} = sum;"], vector=False)
 
     def by_panels(self, e, w, contract, batch, free, places) -> bool:
         """The product with a weight, the operand at w, of one axis of rows (or none) and any axes of columns; of each
