@@ -18,8 +18,9 @@
 Measured 2026-11-29, jax 0.10.2, 2 CPU cores of an Intel, float32, LSTM, GRU and tanh at the first five shapes of
 configs/speed/default.py: with a gradient "deferred" takes 1.1 to 2.3 times as long as "native", "hoisted" 1.2 to 4.1;
 without one 1.2 to 3.5 and 1.2 to 2.3. In chunks of time by "chunked" it took 1.2 to 1.3 times as long itself, the day
-before. A loop is slow where it sums over the last axis, multiplies by what is no weight, or needs a function that
-compilers make no vectors of.
+before. A loop is slow where it needs a function that compilers make no vectors of (sin, erf, a power), or sums over
+numbers that do not lie side by side. Steps with layer normalisation, running sums, logarithms, attention or a matrix
+for a memory: configs/speed/variants.py and attention.py.
 
 The other rows of a CPU: measured 2026-11-23, jax 0.10.2, 2 CPU cores, float32, b x t x n x d, without a gradient:
 "hoisted" took 0.48 and 0.68 of the time of "deferred" for the LSTM at 20x200x6x50 and 32x100x64x128 (XLA does not

@@ -4,12 +4,15 @@ XLA runs a loop on a CPU operation by operation: some thirty kernels and copies 
 routines made for larger ones. Here the equations of the step, forward and backward, are written as one C++ loop (see
 `code`), which the machine's compiler makes into one function (see `build`): products with weights that are packed
 before the loop, in blocks that stay in registers (runtime.cc), and between them one vectorised loop over all that is
-element-wise. This is method "deferred" with `lax.scan` replaced: what can be known ahead is computed before. Where the
-batch has ROWS for each thread, products of x and the gradients of weights are part of the loop, a block of steps at a
-time (see `blocks`); with fewer they are one product over t and b by XLA, on all threads.
+element-wise; sums over the last axis are vectors, too (loop.h). This is method "deferred" with `lax.scan` replaced:
+what can be known ahead is computed before. Where the batch has ROWS for each thread, products of x and the gradients of
+weights are part of the loop, a block of steps at a time (see `blocks`); with fewer they are one product over t and b by
+XLA, on all threads.
 
 Rows of the batch that no equation mixes are divided among XLA's threads, once for all t; networks that vmap trains side
-by side are, too. Where the step mixes its rows, the loop runs on one thread.
+by side are, too. A sum over rows that is only added up over the steps, such as the gradient of a bias that the loop
+reads, is one of each thread's rows, and those are added at the end. Where the step mixes its rows otherwise, the loop
+runs on one thread.
 
 It needs a C++ compiler ($CXX, c++, g++ or clang++; RNN_JAX_NATIVE=0 makes "auto" do without): 0.1 to 0.3 s for
 each loop, and once on a machine (see `build`). float32 or float64. Reverse mode of any order works, the second one by

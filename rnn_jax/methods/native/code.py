@@ -18,16 +18,11 @@ from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import variables
 from rnn_jax.methods.fused.axes import Axes
+from rnn_jax.methods.native import folds
 from rnn_jax.methods.native.blocks import Blocks, take_gains, take_sums
 from rnn_jax.methods.native.expressions import SLOW, Refused, expression, is_elementwise, kind, literal
 from rnn_jax.methods.native.places import VIEWS, Place, dense, indices, inlined, once, parts, viewed
 from rnn_jax.methods.native.products import Products
-
-REDUCTIONS = {  # what they begin with, None: the first value; how two are put together (loop.h)
-    "reduce_sum": ("0", "Sum"), "reduce_max": (None, "Max"), "reduce_min": (None, "Min"),
-    "reduce_and": (None, "And"), "reduce_or": ("0", "Or"), "reduce_prod": ("1", "Product"),
-}  # fmt: skip
-CUMULATIVE = {"cumsum": "Sum", "cumprod": "Product", "cummax": "Max", "cummin": "Min"}
 
 
 class Code:
@@ -247,10 +242,10 @@ class Code:
             self.products.emit(e)
         elif name == "concatenate":
             self.concatenate(e)
-        elif name in REDUCTIONS:
-            self.reduce(e)
-        elif name in CUMULATIVE:
-            self.cumulate(e)
+        elif name in folds.REDUCTIONS:
+            folds.reduce(self, e)
+        elif name in folds.CUMULATIVE:
+            folds.cumulate(self, e)
         elif name == "pad":
             self.pad(e)
         else:
@@ -337,46 +332,6 @@ class Code:
                 strides[i] *= gap + 1
         part = Place(whole.base, offset, tuple(strides))
         self.nest(bounds, [f"{part.at(index)} = {self.value(a, sources)};"])
-
-    def reduce(self, e):
-        """The first value, then one after the other: the innermost loop is over an axis that stays, or a fold."""
-        a, axes = e.invars[0], sorted(e.params["axes"])
-        first, combine = REDUCTIONS[e.primitive.name]
-        n, source, place = a.aval.ndim, self.places[a], self.places[e.outvars[0]]
-        kept = [i for i in range(n) if i not in axes]
-        index = [f"i{k}" for k in range(len(kept))]
-        at_first = ["0"] * n
-        for i, name in zip(kept, index, strict=True):
-            at_first[i] = name
-        self.nest([self.bound(a, i) for i in kept], [f"{place.at(index)} = {first or source.at(at_first)};"])
-        folds = n - 1 in axes and source.strides[-1] == 1
-        inside = n - 1 not in axes
-        order = [*kept[:-1], *axes, *kept[-1:]] if inside else [*kept, *axes]
-        names = {i: f"i{k}" for k, i in enumerate(order)}
-        total, one = place.at([names[i] for i in kept]), [names[i] for i in range(n)]
-        if folds:
-            row = source.at([*one[:-1], "0"])
-            body = f"{total} = fold({self.bound(a, n - 1)}, &{row}, {total}, {combine}());"
-            return self.nest([self.bound(a, i) for i in order[:-1]], [body], vector=False)
-        self.nest(
-            [self.bound(a, i) for i in order], [f"{total} = {combine}()({total}, {source.at(one)});"], vector=inside
-        )
-        if not inside:
-            self.slow.add("sums over the last axis")
-
-    def cumulate(self, e):
-        """Each value is put together with what came before it along an axis, or after it."""
-        a, axis = e.invars[0], e.params["axis"]
-        n, source, place = a.aval.ndim, self.places[a], self.places[e.outvars[0]]
-        order = [*(i for i in range(n) if i not in (axis, n - 1)), axis, *([n - 1] if axis != n - 1 else [])]
-        names = {i: f"i{k}" for k, i in enumerate(order)}
-        index, last = [names[i] for i in range(n)], f"({self.bound(a, axis)} - 1)"
-        here = f"({last} - {names[axis]})" if e.params["reverse"] else names[axis]
-        before = f"({here} {'+' if e.params['reverse'] else '-'} 1)"
-        at = lambda place, i: place.at([*index[:axis], i, *index[axis + 1 :]])
-        both = f"{CUMULATIVE[e.primitive.name]}()({at(place, before)}, {at(source, here)})"
-        body = f"{at(place, here)} = {names[axis]} ? {both} : {at(source, here)};"
-        self.nest([self.bound(a, i) for i in order], [body], vector=axis != n - 1)
 
     # -------------------------------------------------------------------------------------------------------- the whole
 
