@@ -125,7 +125,7 @@ def place(body: Body, length: int):
     needed = bytes_needed(jaxpr, where)
     for eqn in reversed(jaxpr.eqns):  # what is small, and large when expanded, is cheaper to expand than to read there
         v = eqn.outvars[0] if eqn.outvars else None
-        if v is None or v in outputs or where[v] > AHEAD or not is_cheap(eqn):
+        if v is None or v in outputs or where[v] > AHEAD or not is_cheap(eqn, where):
             continue
         bare = eqn.primitive.name in EXPANDING
         grown = size(v) > size(*eqn.invars) if bare else size(v) >= GROWN * needed[v]
@@ -136,10 +136,11 @@ def place(body: Body, length: int):
     return where, notes
 
 
-def is_cheap(eqn) -> bool:
-    """Does it take no longer in the loop than before it: no product that sums?"""
+def is_cheap(eqn, where) -> bool:
+    """Does it take no longer in the loop than before it: no product that sums, nor one with a weight, whose gradient
+    would be summed there?"""
     if eqn.primitive.name == "dot_general":
-        return not eqn.params["dimension_numbers"][0][0]
+        return not eqn.params["dimension_numbers"][0][0] and all(where[a] == AHEAD for a in variables(eqn.invars))
     return len(eqn.outvars) == 1 and eqn.primitive.name in (*EXPANDING, *ELEMENTWISE, *UNARY)
 
 
@@ -147,7 +148,7 @@ def bytes_needed(jaxpr, where):
     """Of each variable the bytes known ahead from which it can cheaply be made."""
     needed = {v: size(v) * (p == AHEAD) for v, p in where.items()}
     for eqn in jaxpr.eqns:
-        if is_cheap(eqn) and where[v := eqn.outvars[0]] == AHEAD:
+        if is_cheap(eqn, where) and where[v := eqn.outvars[0]] == AHEAD:
             needed[v] = min(needed[v], sum(needed[a] for a in set(variables(eqn.invars))))
     return needed
 

@@ -287,8 +287,9 @@ class Code:
     def view(self, e):
         a, out = e.invars[0], e.outvars[0]
         if isinstance(a, core.Literal):
-            self.places[out] = self.new(out)
-            self.nest(self.bounds(out), [f"{self.places[out].at(indices(out))} = {self.value(a, ())};"])
+            name = f"c{next(self.numbers)}"
+            self.declared.append(f"static const {kind(out)} {name}[1] = {{{self.value(a, ())}}};")
+            self.places[out] = Place(name, 0, (0,) * out.aval.ndim)
         elif e.primitive.name == "reshape":
             self.places[out] = self.reshaped(a, out)
         else:

@@ -102,9 +102,10 @@ def _round(e, args, out, index):
 
 
 def _power(e, args, out, index):
-    if (n := e.params["y"]) in (2, 3):
-        return " * ".join(args * n)
-    return f"f_power({args[0]}, {n})"
+    if 2 <= abs(n := e.params["y"]) <= 4:  # without the loop of f_power, of which compilers make no vectors
+        product = " * ".join(args * abs(n))
+        return product if n > 0 else f"1 / ({product})"
+    return f"1 / {args[0]}" if n == -1 else f"f_power({args[0]}, {n})"
 
 
 OTHERS = {

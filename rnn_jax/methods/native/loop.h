@@ -151,27 +151,34 @@ struct And {
 struct Or {
   template <class T> INLINE_IN T operator()(T a, T b) const { return a | b; }
 };
+template <long N, class T, class Op> struct Halves {
+  typedef T V __attribute__((vector_size(N * sizeof(T))));
+  typedef T Half __attribute__((vector_size(N / 2 * sizeof(T))));
+  static INLINE_IN T together(V v, Op op) {
+    Half a, b;
+    __builtin_memcpy(&a, &v, sizeof a);
+    __builtin_memcpy(&b, (char*)&v + sizeof a, sizeof b);
+    return Halves<N / 2, T, Op>::together(op(a, b), op);
+  }
+};
+template <class T, class Op> struct Halves<2, T, Op> {
+  typedef T V __attribute__((vector_size(2 * sizeof(T))));
+  static INLINE_IN T together(V v, Op op) { return op(T(v[0]), T(v[1])); }
+};
 template <class Op, class T, class At> INLINE T folded(long n, T first, Op op, At at) {
   typedef T V __attribute__((vector_size(BYTES)));
   constexpr long L = BYTES / sizeof(T);
-  long i = L;
+  long i = 0;
   if (n >= L) {
-    V one = at(0, V()), two = one;
+    V one = at(0, V());
+    i = L;
     if (n >= 2 * L) {
-      two = at(L, V());
+      V two = at(L, V());
       for (i = 2 * L; i + 2 * L <= n; i += 2 * L) one = op(one, at(i, V())), two = op(two, at(i + L, V()));
       one = op(one, two);
       if (i + L <= n) one = op(one, at(i, V())), i += L;
     }
-    T lane[L];
-    __builtin_memcpy(lane, &one, sizeof lane);
-#pragma GCC unroll 8
-    for (long half = L / 2; half; half /= 2)
-#pragma GCC unroll 32
-      for (long l = 0; l < half; l++) lane[l] = op(lane[l], lane[l + half]);
-    first = op(first, lane[0]);
-  } else {
-    i = 0;
+    first = op(first, Halves<L, T, Op>::together(one, op));
   }
   for (; i < n; i++) first = op(first, at(i, T()));
   return first;
