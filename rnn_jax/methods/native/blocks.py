@@ -57,18 +57,22 @@ def take_sums(eqns, carry, outs) -> dict[int, Any]:
         if e is None or e.primitive.name not in ADD or total not in e.invars or kind(total) not in ("float", "double"):
             continue
         v = e.invars[1 - e.invars.index(total)]
-        at = lambda v: None if isinstance(v, core.Literal) else made_by.get(v)
-        while (e := at(v)) is not None and uses[v] == 1 and e.primitive.name in LINEAR:
+        while (e := maker(made_by, v)) is not None and uses[v] == 1 and e.primitive.name in LINEAR:
             v = e.invars[0]
-        if e is not None and uses[v] == 1 and e.primitive.name in ("reduce_sum", "dot_general"):
+        sums = e is not None and e.primitive.name in ("reduce_sum", "dot_general") and uses[v] == 1
+        if sums and not any(isinstance(a, core.Literal) for a in e.invars):
             found[i] = e
     return found
+
+
+def maker(made_by, v):
+    return None if isinstance(v, core.Literal) else made_by.get(v)
 
 
 def product_of_rows(made_by, v):
     """(a, b) where v [i k] is a^T b, of a [r i] and b [r k]; else None."""
     turned = False
-    while (e := made_by.get(v)) is not None and e.primitive.name == "transpose" and v.aval.ndim == 2:
+    while (e := maker(made_by, v)) is not None and e.primitive.name == "transpose" and v.aval.ndim == 2:
         turned, v = turned != (e.params["permutation"] == (1, 0)), e.invars[0]
     if e is None or e.primitive.name != "dot_general" or any(isinstance(a, core.Literal) for a in e.invars):
         return None
