@@ -8,9 +8,9 @@ RNN_JAX_DATA=<folder> python -m experiments.translation --config=configs/transla
 
 Published (Adam, 10 epochs, greedy; BLEU by torchtext): 28.3 with additive attention, 20.6 with the encoder's end at
 each step, 13.8 without. Measured: the first and the third row 2026-11-29 and the last on the 28th on 2 CPU cores of an
-Intel beside other jobs, jax 0.10.2; the second 2026-11-27 on an H100 that up to five runs shared, jax 0.11.2; 10 epochs,
-one seed; test 2016, lower-cased tokens, sacrebleu nrefs:1|case:mixed|eff:no|tok:none|smooth:exp|version:2.6.0, a beam of 5
-(greedy in brackets):
+Intel beside other jobs, jax 0.10.2; the second 2026-11-27 on an H100 that up to five runs shared, jax 0.11.2; 10
+epochs, one seed; test 2016, lower-cased tokens, sacrebleu nrefs:1|case:mixed|eff:no|tok:none|smooth:exp|version:2.6.0,
+a beam of 5 (greedy in brackets):
 
                        BLEU           chrF    test perplexity    words/s    training
     additive           38.5 (37.3)    55.9    5.4                740        164 min, interrupted and paused
