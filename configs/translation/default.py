@@ -2,6 +2,7 @@
 
     python -m experiments.translation
     ... --config.mode=translate --workdir=DIR < lines        a translation for each line, by the trained run in DIR
+    ... --config.mode=translate --config.decode.best=5 --workdir=DIR < lines        the five best, with log p
     ... --config.mode=compare --workdir=DIR --config.decode.beside=DIR,DIR        BLEU by length of finished runs
 
 Needs no network and no file: the words are those of Python's standard library. Published: none. Measured 2026-11-26,
