@@ -24,7 +24,6 @@ from rnn_jax.methods.native.places import Place, dense
 from rnn_jax.tracing import live
 
 ADD = ("add", "add_any")
-LINEAR = ("transpose", "reshape", "squeeze", "broadcast_in_dim", "copy", "copy_p")
 
 
 def take_gains(eqns, carry, outs):
@@ -44,25 +43,6 @@ def take_gains(eqns, carry, outs):
             sums.add(id(e))
     read = [v for i, v in enumerate(outs) if i not in gains] + [v for pair in gains.values() for v in pair]
     return live([e for e in eqns if id(e) not in sums], variables(read)), gains
-
-
-def take_sums(eqns, carry, outs) -> dict[int, Any]:
-    """By the index of a leaf of the carry, to which each step adds one sum, and that nothing else reads, the equation
-    that sums: over rows, each thread could add its own part."""
-    made_by = {v: e for e in eqns for v in e.outvars}
-    uses = Counter(variables([*(a for e in eqns for a in e.invars), *outs]))
-    found = {}
-    for i, (total, new) in enumerate(zip(carry, outs, strict=False)):
-        e = made_by.get(new) if not isinstance(new, core.Literal) and uses[new] == 1 == uses[total] else None
-        if e is None or e.primitive.name not in ADD or total not in e.invars or kind(total) not in ("float", "double"):
-            continue
-        v = e.invars[1 - e.invars.index(total)]
-        while (e := maker(made_by, v)) is not None and uses[v] == 1 and e.primitive.name in LINEAR:
-            v = e.invars[0]
-        sums = e is not None and e.primitive.name in ("reduce_sum", "dot_general") and uses[v] == 1
-        if sums and not any(isinstance(a, core.Literal) for a in e.invars):
-            found[i] = e
-    return found
 
 
 def maker(made_by, v):

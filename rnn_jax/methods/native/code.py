@@ -17,9 +17,8 @@ from typing import Any
 from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import variables
-from rnn_jax.methods.fused.axes import Axes
-from rnn_jax.methods.native import folds
-from rnn_jax.methods.native.blocks import Blocks, take_gains, take_sums
+from rnn_jax.methods.native import folds, rows
+from rnn_jax.methods.native.blocks import Blocks, take_gains
 from rnn_jax.methods.native.expressions import SLOW, Refused, expression, is_elementwise, kind, literal
 from rnn_jax.methods.native.places import VIEWS, Place, dense, indices, inlined, once, parts, viewed
 from rnn_jax.methods.native.products import Products
@@ -63,36 +62,9 @@ class Code:
         self.source = self.whole()
 
     def divide(self, jaxpr):
-        """Finds the axis of rows that no equation mixes, but for sums over it that are added to a leaf of the carry:
-        there each thread has a part, and all are added at the end."""
-        sums = take_sums(self.eqns, self.ins[self.n_consts : self.n_consts + self.n_carry], self.outs)
-        sums = {i: e for i, e in sums.items() if i not in self.gains}
-        self.axes, self.row = self.divided(jaxpr, sums)
-        partial = {i: e for i, e in sums.items() if self.row and self.sums_rows(e)}
-        if len(partial) < len(sums):  # the others are leaves like any other
-            self.axes, self.row = self.divided(jaxpr, partial)
-        if partial and not self.row:
-            partial = {}
-            self.axes, self.row = self.divided(jaxpr, partial)
-        self.partial = list(partial)
+        self.axes, self.row, self.partial = rows.divide(self, jaxpr)
         self.carried = [i for i in range(self.n_carry) if i not in self.gains]  # leaves of the carry, in the loop
         self.rows = self.axes.size(self.row) if self.row else 1
-
-    def divided(self, jaxpr, sums):
-        """(axes, that of rows or None), where these equations, by leaf of the carry, may sum over rows."""
-        n, m = self.n_consts, self.n_carry
-        leaves = [i for i in range(m) if i not in self.gains and i not in sums]
-        outs = [*(self.outs[i] for i in leaves), *self.outs[m:]]
-        axes = Axes(jaxpr.replace(eqns=self.eqns, outvars=outs), [self.ins[n + i] for i in leaves], list(sums.values()))
-        for a, b in self.gains.values():
-            axes.join(a, b, [(0, 0)])
-        for i, end in self.ends.items():
-            axes.join(self.ins[i], self.ins[end])
-        return axes, next((axis for axis in axes.blocks(1)), None)
-
-    def sums_rows(self, e) -> bool:
-        axes = e.params["axes"] if e.primitive.name == "reduce_sum" else e.params["dimension_numbers"][0][0]
-        return self.row_axis(e.invars[0]) in axes
 
     # ------------------------------------------------------------------------------------------------- where values lie
 
