@@ -13,8 +13,8 @@ nrefs:1|case:mixed|eff:no|tok:none|smooth:exp|version:2.6.0, a beam of 5 (greedy
 
                        BLEU           chrF    test perplexity    words/s    training
     additive           38.5 (37.3)    55.9    5.4                740        164 min, interrupted and paused
-    the end, each step 25.6 (24.8)    43.4    8.2                1,610      55 min, the same
-    no attention       14.1 (13.5)    31.3    13.6               1,770      59 min, 2 cores beside other jobs
+    the end, each step 25.6 (24.8)    43.4    8.2                1,610      55 min
+    no attention       14.1 (13.5)    31.3    13.6               1,770      59 min
     Luong              40.0 (38.7)    57.4    4.8                1,140      71 min
 
 BLEU by source tokens, at most 8, 12, 16, 20, 24, 28: additive 34.1, 40.2, 41.5, 36.1, 25.1, 30.2; without 16.4, 16.0,
