@@ -34,8 +34,6 @@ from rnn_jax.benchmarks.timing import layer_flops, ratio
 from rnn_jax.tasks import scoring
 from rnn_jax.train.devices import over_models
 
-GATES = {"lstm": 4, "gru": 3, "vanilla": 1}
-
 
 def main(config: Any, workdir):
     device = jax.devices()[0]
@@ -87,11 +85,11 @@ def layers(config, names, workdir):
                     times = benchmarks.alternate(calls, config.repeats, config.seconds_per_shape)
                     figures = describe(times, built, each)
                     out |= {f"{key}/{row}": value for key, value in figures.items()}
-                    flops = layer_flops(GATES.get(cell, 1), parse(shape), each == "fwdbwd")
+                    flops = layer_flops(variants.named(cell), parse(shape), each == "fwdbwd")
                     for name in times:
                         point = parse(shape), flops / 1e9, figures[f"{name}_ms"]
                         drawn.setdefault((cell, each), {}).setdefault(name, []).append(point)
-                    if "ours" in times and each == "fwdbwd" and dtype == "float32" and cell in GATES:
+                    if "ours" in times and each == "fwdbwd" and dtype == "float32":
                         share = flops / (1e6 * figures["ours_ms"]) / peak
                         out[f"share_of_peak/{cell}/{shape}"] = float(f"{share:.3g}")
                     print(table(row, times, figures), flush=True)
@@ -169,6 +167,7 @@ def picture(drawn, peak, path):
             across, reach = "GFLOP of its products", np.array(axes.get_xlim()).clip(1e-6)
             axes.plot(reach, 1e3 * reach / peak, "k--", linewidth=0.8, label="peak")
         axes.set(xscale="log", yscale="log", title=f"{cell}, {each}", xlabel=across, ylabel="ms")
+        axes.tick_params(axis="x", which="minor", labelsize=5, labelrotation=30)  # within a decade they are many
     max(grid.flat, key=lambda axes: len(axes.lines)).legend(frameon=False, fontsize=7)
     plots.save(figure, path)
 

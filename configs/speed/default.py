@@ -7,7 +7,7 @@ Targets (float32, 2 CPU cores, forward and backward, median): LSTM as fast as to
 as fast as flax's better cell, GRU and tanh 1.5 x as fast as torch and 1.3 x as flax; 60 % of the GEMM peak at
 64x256x256x512; "auto" at most 1.05 x "reference" everywhere.
 Measured 2026-11-29, jax 0.10.2, torch 2.13, flax 0.12, 2 CPU cores of an Intel (AVX-512, AMX; a host that others share,
-products 314 to 322 GFLOP/s) with nothing else at work, one JAX device, the gradient: ours ("auto", which is "native"
+products 314 and 325 GFLOP/s) with nothing else at work, one JAX device, the gradient: ours ("auto", which is "native"
 here) in ms, and the time of the others over it, medians of neighbours; 20 repeats, of the last two shapes 10 and fewer
 contenders. flax is its better cell:
 

@@ -1,10 +1,14 @@
 """Timing on a shared machine: in turn, so that its drift meets every contender; ratios of neighbours, then medians."""
 
+import math
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from rnn_jax.cells.base import Cell
+from rnn_jax.tracing import inner_jaxprs
 
 
 def alternate(calls, repeats: int, seconds: float, at_least=5):
@@ -42,7 +46,20 @@ def gemm_peak(dtype=jnp.float32, sizes=(512, 1024, 2048), repeats=7) -> float:
     return best
 
 
-def layer_flops(gates: int, shape, backward: bool) -> float:
-    """Of the matrix products of a layer b t n d with g gates: 2 b t (n + d) g d; three times that with gradients."""
+def layer_flops(cell: Cell, shape, backward: bool) -> float:
+    """Of the matrix products of a layer b t n d, as the equations of its step have them: 2 b t (n + d) 4 d for an LSTM;
+    three times that with gradients."""
     b, t, n, d = shape
-    return 2.0 * b * t * (n + d) * gates * d * (3 if backward else 1)
+    params = jax.eval_shape(lambda: cell.init(jax.random.key(0), n, d))
+    carry, x = jax.eval_shape(lambda: (cell.carry(b, d), jnp.zeros((b, n))))
+    step = jax.make_jaxpr(cell.step)(params, carry, x)
+
+    def flops(jaxpr) -> int:
+        total = sum(flops(inner) for eqn in jaxpr.eqns for inner in inner_jaxprs(eqn))
+        for eqn in jaxpr.eqns:
+            if eqn.primitive.name == "dot_general" and (along := eqn.params["dimension_numbers"][0][0]):
+                summed = math.prod(eqn.invars[0].aval.shape[i] for i in along)
+                total += 2 * math.prod(eqn.outvars[0].aval.shape) * summed
+        return total
+
+    return float(t * flops(step.jaxpr) * (3 if backward else 1))

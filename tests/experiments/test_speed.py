@@ -11,6 +11,7 @@ from front_door import call, refused
 
 from experiments import speed
 from rnn_jax import benchmarks
+from rnn_jax.benchmarks import variants
 from rnn_jax.benchmarks.timing import layer_flops
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -64,9 +65,12 @@ def test_flax_does_the_same_work(name):
 
 
 def test_flops_are_counted():
-    """2 b t (n + d) g d for the forward pass of g gates."""
-    assert layer_flops(4, (2, 3, 5, 7), False) == 2 * 2 * 3 * (5 + 7) * 4 * 7
-    assert layer_flops(4, (2, 3, 5, 7), True) == 3 * layer_flops(4, (2, 3, 5, 7), False)
+    """2 b t (n + d) g d for the forward pass of g gates; of mLSTM the share of x, and what reads the memory."""
+    for cell, gates in (("lstm", 4), ("gru", 3), ("vanilla", 1)):
+        cell = variants.named(cell)
+        assert layer_flops(cell, (2, 3, 5, 7), False) == 2 * 2 * 3 * (5 + 7) * gates * 7
+        assert layer_flops(cell, (2, 3, 5, 7), True) == 3 * layer_flops(cell, (2, 3, 5, 7), False)
+    assert layer_flops(variants.mlstm(), (2, 3, 5, 7), False) == 2 * 2 * 3 * (5 * (4 * 7 + 2) + 7 * 7)
 
 
 @pytest.mark.parametrize(
