@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "tasks": {"tasks"},
     "checking": {"tracing", "methods", "scan", "bptt"},
     "nn": {"scan", "cells"},
-    "benchmarks": {"benchmarks", "scan", "cells", "methods"},
+    "benchmarks": {"benchmarks", "scan", "cells", "methods", "tracing"},
     "models": {"models", "nn", "cells", "scan", "attention"},
     "attention": {"cells"},
     "metrics": set(),
