@@ -9,32 +9,32 @@ neighbours, the gradient and the forward pass:
     b x t x n x d               gradient                      forward
                                   ours  reference  deferred    ours  reference  deferred
     20x200x6x50
-    LSTM, layer normalisation      6.1    2.95     1.83         2.1    1.40     2.33
-    LSTM, ordered neurons          5.9    3.73     3.01         2.0    3.39     3.87
-    sLSTM                          8.2    1.27     1.33         1.3    1.94     2.12
-    mLSTM                         30.4    3.35     2.39         2.2    1.31     1.24
-    fast weights                  14.5    2.48     2.23         3.2    0.81     0.84
+    LSTM, layer normalisation       6.9    3.20     1.88         2.3    1.50     2.62
+    LSTM, ordered neurons           6.8    4.42     3.21         2.3    3.56     3.99
+    sLSTM                           9.6    1.39     1.46         1.5    2.08     2.22
+    mLSTM                          37.5    3.60     2.66         2.3    1.56     1.40
+    fast weights                   18.4    2.73     2.45         1.7    1.70     1.85
     32x100x64x64
-    LSTM, layer normalisation      6.7    2.85     1.71         2.2    1.45     2.47
-    LSTM, ordered neurons          6.5    2.87     2.37         3.2    2.48     2.54
-    sLSTM                          8.4    1.20     1.24         1.4    2.15     2.05
-    mLSTM                         37.6    3.10     2.07         2.6    2.03     1.63
-    fast weights                  20.1    2.49     2.11         2.5    1.64     1.54
+    LSTM, layer normalisation       9.1    3.00     1.72         2.8    1.53     2.55
+    LSTM, ordered neurons           8.0    3.19     2.65         2.6    3.68     3.71
+    sLSTM                          10.4    1.37     1.35         1.8    2.08     2.10
+    mLSTM                          42.2    3.33     2.34         2.3    2.57     2.03
+    fast weights                   24.1    2.65     2.34         1.8    2.65     2.37
     32x100x64x128
-    LSTM, layer normalisation     18.9    3.28     2.30         4.6    1.49     2.60
-    LSTM, ordered neurons         16.0    3.04     2.85         5.2    3.90     3.88
-    sLSTM                         18.9    1.74     1.36         3.1    2.22     2.25
-    mLSTM                        158.7    2.28     1.82         6.2    3.40     3.24
-    fast weights                  94.4    1.60     1.72         6.1    3.53     3.39
+    LSTM, layer normalisation      24.1    3.39     2.39         5.5    1.64     2.66
+    LSTM, ordered neurons          19.1    3.29     3.28         6.9    3.76     3.64
+    sLSTM                          23.2    2.06     1.51         4.7    2.04     2.13
+    mLSTM                         175.3    2.44     1.96         6.8    3.69     3.49
+    fast weights                  107.5    1.83     1.84         8.1    3.10     3.00
 
-Half of sLSTM's time at the first two shapes is that of new memory, which the allocator's defaults fetch anew for each
-call: where freed memory is used again its gradient takes 4.2 ms at 20x200x6x50, and fast weights forward 1.4 ms there,
-0.54 of the time of "reference" (median of 200), not 1.2 times as long. The forward passes at 20x200x6x50, of 1 to 3 ms,
-differ most from run to run: fast weights were 0.77, 1.11 and 0.81 in three, so the target of at most 1.05 of
-"reference" everywhere is missed there in two of them. The memory of mLSTM and of fast weights is d x d numbers for each
-row: at d = 128 the backward pass reads 210 MiB and more of all steps. Before 2026-11-29 "auto" left all of these to
-XLA, as "deferred", which made the products v k^T of mLSTM for all steps at once: with 32 x 32 numbers for each of 32
-rows, in 100 steps, by hand, 33 ms then, 16 by "deferred" since they are made in the loop, and 7 by "native".
+The last of three runs; in all of them "reference" and "deferred" took at least 1.34 times as long. Half of sLSTM's time
+at the first two shapes is that of new memory, which the allocator's defaults fetch anew for each call: where freed
+memory is used again its gradient takes 4.2 ms at 20x200x6x50. Before helpers left the core of the thread that calls
+them (runtime.cc), forward passes of 1 to 3 ms were by one thread of the two now and then, by where this system had left
+the other: fast weights had 0.8 there. The memory of mLSTM and of fast weights is d x d numbers for each row: at d = 128
+the backward pass reads 210 MiB and more of all steps. Before 2026-11-29 "auto" left all of these to XLA, as "deferred",
+which made the products v k^T of mLSTM for all steps at once: with 32 x 32 numbers for each of 32 rows, in 100 steps, by
+hand, 33 ms then, 16 by "deferred" since they are made in the loop, and 7 by "native".
 """
 
 from configs.speed import default
