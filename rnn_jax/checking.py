@@ -12,7 +12,9 @@ import numpy as np
 from rnn_jax.bptt import numeric_gradient
 from rnn_jax.methods import METHODS
 from rnn_jax.methods.auto import pick
-from rnn_jax.methods.deferred.placement import BILINEAR, Plan, Sum, make_plan, variables, weight_of
+from rnn_jax.methods.deferred.placement import BILINEAR, variables, weight_of
+from rnn_jax.methods.deferred.plan import Plan, make_plan
+from rnn_jax.methods.deferred.rewriting import Sum
 from rnn_jax.scan import masks, scan, time_axis
 from rnn_jax.tracing import one_step, trace
 

@@ -13,7 +13,7 @@ brackets the state of the day before, by XLA, in a process of its own in turn:
 On a slower host "auto" had 266.5, 206.6 and 146.7 ms on 2026-11-28, and 142.0, 141.2 and 101.4 later that day.
 
 What changed: tanh(W_q q + W_k k_j), for all keys, is made again by the backward pass in place of being stored, and the
-gradient of v is summed in the loop (rnn_jax/methods/deferred/placement.py, spread_out); the keys are laid out row by
+gradient of v is summed in the loop (rnn_jax/methods/deferred/rewriting.py, spread_out); the keys are laid out row by
 row before the loop (rnn_jax/attention.py); sums over keys are products with ones where XLA takes them (layout.py,
 sum_by_product). Since the 29th the loop is "native": the products of queries, weights and keys are vectors, and each
 thread sums its own share of the gradients of v and of the keys.

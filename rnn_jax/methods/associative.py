@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from rnn_jax.methods import deferred
-from rnn_jax.methods.deferred.placement import Plan
+from rnn_jax.methods.deferred.plan import Plan
 from rnn_jax.methods.deferred.step import loop_step
 from rnn_jax.methods.linear import recurrence, shift
 from rnn_jax.methods.states import Layout, demand_parallel, nothing

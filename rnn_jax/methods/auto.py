@@ -50,7 +50,9 @@ from rnn_jax.methods import deferred, hoisted, native
 from rnn_jax.methods.associative import Associative, is_cheap
 from rnn_jax.methods.chunked import Chunked, fitting, kept
 from rnn_jax.methods.deferred.loop import UNROLL
-from rnn_jax.methods.deferred.placement import BILINEAR, ONCE, Sum, make_plan, size
+from rnn_jax.methods.deferred.placement import BILINEAR, ONCE, size
+from rnn_jax.methods.deferred.plan import make_plan
+from rnn_jax.methods.deferred.rewriting import Sum
 from rnn_jax.methods.fused import Fused
 from rnn_jax.methods.widened import widen, widened
 from rnn_jax.tracing import Body

@@ -10,7 +10,9 @@ from numbers import Integral
 
 from rnn_jax.methods import deferred
 from rnn_jax.methods.chunks import chunk_length, in_chunks
-from rnn_jax.methods.deferred.placement import BILINEAR, Plan, Sum, make_plan, size, weight_of
+from rnn_jax.methods.deferred.placement import BILINEAR, size, weight_of
+from rnn_jax.methods.deferred.plan import Plan, make_plan
+from rnn_jax.methods.deferred.rewriting import Sum
 from rnn_jax.tracing import Body
 
 CACHE, WEIGHTS = 8 * 2**20, 3  # a chunk's bytes: this many, and at least this many times those of the weights

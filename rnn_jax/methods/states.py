@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rnn_jax.methods.deferred.placement import Plan, Sum, is_float, random_in_batch_differs
+from rnn_jax.methods.deferred.placement import is_float, random_in_batch_differs
+from rnn_jax.methods.deferred.plan import Plan
+from rnn_jax.methods.deferred.rewriting import Sum
 from rnn_jax.tracing import vary
 
 

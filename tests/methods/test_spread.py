@@ -9,7 +9,9 @@ from scan_problems import agree, gradients, normal
 
 from rnn_jax import attention, scan
 from rnn_jax.methods.deferred import layout
-from rnn_jax.methods.deferred.placement import Sum, make_plan, weight_of
+from rnn_jax.methods.deferred.placement import weight_of
+from rnn_jax.methods.deferred.plan import make_plan
+from rnn_jax.methods.deferred.rewriting import Sum
 from rnn_jax.tracing import inner_jaxprs, trace
 
 S, B, D, T = 24, 3, 5, 6

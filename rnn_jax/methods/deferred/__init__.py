@@ -30,7 +30,8 @@ from jax.extend import core
 
 from rnn_jax.methods.deferred.equations import evaluate, evaluate_stacked, half, over_time
 from rnn_jax.methods.deferred.loop import make_loop
-from rnn_jax.methods.deferred.placement import AHEAD, ONCE, make_plan, place, variables
+from rnn_jax.methods.deferred.placement import AHEAD, ONCE, place, variables
+from rnn_jax.methods.deferred.plan import make_plan
 from rnn_jax.tracing import Body, effects_of
 
 

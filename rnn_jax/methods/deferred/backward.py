@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from rnn_jax.methods.deferred.layout import sum_by_product, turn_products
-from rnn_jax.methods.deferred.placement import LOOP, Plan, Sum, is_float, variables, weight_after
+from rnn_jax.methods.deferred.placement import LOOP, is_float, variables
+from rnn_jax.methods.deferred.plan import Plan, weight_after
+from rnn_jax.methods.deferred.rewriting import Sum
 from rnn_jax.methods.deferred.step import step_values
 from rnn_jax.tracing import effects_of, flatten, live
 

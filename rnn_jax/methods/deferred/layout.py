@@ -34,7 +34,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
-from rnn_jax.methods.deferred.placement import size, spliced
+from rnn_jax.methods.deferred.placement import size
+from rnn_jax.methods.deferred.rewriting import spliced
 
 ROWS, LARGE, WIDE = range(8, 33, 8), 2**20, 3  # rows on one device; bytes of a weight, its longer side over the other
 LONG = 4096  # numbers in a sum over a leading axis

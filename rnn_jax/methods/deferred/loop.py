@@ -15,7 +15,9 @@ from jax.extend import core
 from rnn_jax.methods.deferred.backward import total_dtype, trace_backward
 from rnn_jax.methods.deferred.equations import product
 from rnn_jax.methods.deferred.layout import is_turned, sum_over_time, turn
-from rnn_jax.methods.deferred.placement import AHEAD, Plan, Sum, is_float, weight_after, weight_of
+from rnn_jax.methods.deferred.placement import AHEAD, is_float, weight_of
+from rnn_jax.methods.deferred.plan import Plan, weight_after
+from rnn_jax.methods.deferred.rewriting import Sum
 from rnn_jax.methods.deferred.step import loop_step
 from rnn_jax.tracing import vary
 

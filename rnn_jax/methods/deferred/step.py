@@ -11,7 +11,9 @@ from jax.extend import core
 
 from rnn_jax.methods.deferred.equations import apply, evaluate
 from rnn_jax.methods.deferred.layout import by_columns, is_turned, multiply
-from rnn_jax.methods.deferred.placement import Plan, Sum, variables, weight_after, weight_of
+from rnn_jax.methods.deferred.placement import variables, weight_of
+from rnn_jax.methods.deferred.plan import Plan, weight_after
+from rnn_jax.methods.deferred.rewriting import Sum
 
 
 def step_values(plan: Plan, env, saved=None, turned=None):

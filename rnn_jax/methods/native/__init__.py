@@ -31,7 +31,8 @@ import jax.numpy as jnp
 
 from rnn_jax.methods import deferred, kernels
 from rnn_jax.methods.deferred.loop import in_turn, make_loop
-from rnn_jax.methods.deferred.placement import AHEAD, Plan
+from rnn_jax.methods.deferred.placement import AHEAD
+from rnn_jax.methods.deferred.plan import Plan
 from rnn_jax.methods.deferred.step import loop_step
 from rnn_jax.methods.fused.slices import slice_early
 from rnn_jax.methods.native.build import problem
