@@ -22,34 +22,54 @@ BINARY = [
 REDUCTIONS = [jnp.sum, jnp.mean, jnp.max, jnp.min, jnp.prod]
 CUMULATIVE = [lax.cumsum, lax.cummax, lax.cummin]
 MOST = 400  # entries of a value
+NARROW = jnp.float32, jnp.bfloat16  # what else than float64 there is in wide steps
 
 
-def problem(seed):
-    """(step, params, carry, xs)"""
+def problem(seed, wide=False):
+    """(step, params, carry, xs). wide: with numbers of other kinds, choices by value, branches and loops too."""
     rng = np.random.default_rng(seed)
     normal = lambda *shape: jnp.asarray(rng.normal(size=shape))
     some = lambda least, most: [SHAPES[i] for i in rng.integers(len(SHAPES), size=rng.integers(least, most))]
     carry = tuple(normal(*shape) for shape in [(B, D), *some(0, 3)])
     xs = tuple(normal(T, *shape) for shape in [(B, D), *some(0, 2)])
     params = {"w": 0.5 * normal(D, D), "v": 0.5 * normal(D, 3), "b": normal(D), "s": normal()}
-    return lambda p, carry, x: step(seed, p, carry, x), params, carry, xs
+    if wide:
+        kinds = [lambda a: jnp.int32(9 * a), lambda a: a > 0, *NARROW]
+        carry += tuple(
+            kinds[i](normal(*shape)) for i, shape in zip(rng.permutation(len(kinds)), some(1, 3), strict=False)
+        )
+        xs += (jnp.asarray(rng.integers(D, size=(T, B))), jax.random.split(jax.random.key(seed), T))[: rng.integers(3)]
+    return lambda p, carry, x: step(seed, p, carry, x, wide), params, carry, xs
 
 
-def step(seed, p, carry, x):
+def step(seed, p, carry, x, wide=False):
     rng = np.random.default_rng((seed, 1))
-    pool = [*carry, *x, *p.values(), jnp.ones((B, D))]
+    pool = [*(a for a in (*carry, *x) if is_usual(a)), *p.values(), jnp.ones((B, D))]
+    others = [a for a in (*carry, *x) if not is_usual(a)]
+    kinds = [unary, unary, binary, binary, product, product, reduction, moved, moved, joined, pair, cumulative]
     for _ in range(rng.integers(4, 16)):
-        kinds = [unary, unary, binary, binary, product, product, reduction, moved, moved, joined, pair, cumulative]
-        value = kinds[rng.integers(len(kinds))](rng, p, pool)
+        i = rng.integers(len(kinds) + wide * len(WIDE))
+        value = kinds[i](rng, p, pool) if i < len(kinds) else WIDE[i - len(kinds)](rng, p, pool, others)
         if value is not None and 0 < value.size <= MOST and value.ndim <= 4:
-            pool.append(value)
-    latest = pool[-rng.integers(3, 8) :]
+            (pool if is_usual(value) else others).append(value)
+    latest = pool[-rng.integers(3, 8) :] + others[-rng.integers(1, 3) :]
+    latest = [a for a in latest if not jnp.issubdtype(a.dtype, jax.dtypes.prng_key)]
     new = tuple(fitted(rng, latest[rng.integers(len(latest))], old) for old in carry)
     return new, tuple(latest[i] for i in rng.integers(len(latest), size=rng.integers(1, 4)))
 
 
+def is_usual(a):
+    """float64, or float32 where that is the widest."""
+    return a.dtype == jnp.result_type(float)
+
+
 def fitted(rng, value, like):
-    """A value of the shape of `like`, bounded."""
+    """A value of the shape and type of `like`, bounded."""
+    if not is_usual(value):
+        value = value.astype(float) / 9
+    if not is_usual(like):
+        new = fitted(rng, value, like.astype(float) / 9)
+        return jnp.round(9 * new).astype(like.dtype) if like.dtype in (jnp.int32, bool) else new.astype(like.dtype)
     if value.shape != like.shape and not (
         value.ndim <= like.ndim and value.shape == like.shape[len(like.shape) - value.ndim :]
     ):
@@ -139,3 +159,101 @@ def pair(rng, p, pool):
     b = pick(rng, pool, lambda b: b.shape == a.shape)
     kind = ["bi,bi->b", "bi,bj->bij", "bi,ci->bc", "bi,bj->ij"][rng.integers(4)]
     return jnp.einsum(kind, a, b)
+
+
+# ------------------------------------------------------------------------------------- what only wide steps have
+
+
+def other_type(rng, p, pool, others):
+    """Of integers, truth values, half-precision numbers: a number, and the other way."""
+    if others and rng.random() < 0.5 and (a := number(rng, others)) is not None:
+        return a.astype(float) / 9
+    a = pick(rng, pool)
+    kinds = [
+        lambda: (5 * jnp.tanh(a)).astype(jnp.int32), lambda: a > 0.1,
+        *(lambda kind=kind: a.astype(kind) for kind in NARROW), lambda: jnp.argmax(a, -1) if a.ndim else jnp.sign(a),
+        lambda: jnp.isfinite(a), lambda: jax.nn.one_hot(jnp.argmax(a, -1), D) if a.ndim else a,
+    ]  # fmt: skip
+    return kinds[rng.integers(len(kinds))]()
+
+
+def number(rng, others) -> Any:
+    return pick(rng, others, lambda a: not jnp.issubdtype(a.dtype, jax.dtypes.prng_key))
+
+
+def index(rng, others, size):
+    """Integers [B] or [], some out of bounds."""
+    a = pick(rng, others, lambda a: jnp.issubdtype(a.dtype, jnp.integer) and a.ndim < 2)
+    return jnp.int32(rng.integers(size)) if a is None else a
+
+
+def arithmetic(rng, p, pool, others):
+    """Of integers and truth values."""
+    a = number(rng, others)
+    if a is None:
+        return None
+    if jnp.issubdtype(a.dtype, jnp.integer):
+        some = [lambda: a + 1, lambda: a % 3, lambda: a ^ 5, lambda: a // 2, lambda: jnp.sum(a), lambda: a > 1]
+        return some[rng.integers(len(some))]()
+    some = [lambda: ~(a > 0), lambda: jnp.any(a > 0, -1) if a.ndim else a, lambda: (a > 0) & (a < 2), lambda: a * 2]
+    return some[rng.integers(len(some))]()
+
+
+def chosen(rng, p, pool, others):
+    """Rows, entries and windows at places that are values."""
+    i, a = index(rng, others, D), pick(rng, pool, lambda a: a.ndim)
+    b = pick(rng, pool, lambda b: b.shape == (B, D))
+    kinds = [
+        lambda: p["w"][i], lambda: p["b"][i], lambda: jnp.take(a, i, axis=axis_of(rng, a)),
+        lambda: lax.dynamic_slice_in_dim(a, i if i.ndim == 0 else i[0], 1, axis_of(rng, a)),
+        lambda: lax.dynamic_update_slice_in_dim(b, b[:, :1] * 2, i if i.ndim == 0 else i[0], 1),
+        lambda: b.at[:, i].add(0.5), lambda: b.at[jnp.arange(B), i].set(b[:, 0]) if i.shape in ((), (B,)) else None,
+        lambda: b.at[:, i].multiply(p["s"]) if i.ndim == 0 else None,
+        lambda: jnp.take_along_axis(b, jnp.broadcast_to(i, (B,))[:, None] % D, 1) if i.shape in ((), (B,)) else None,
+    ]  # fmt: skip
+    return kinds[rng.integers(len(kinds))]()
+
+
+def control(rng, p, pool, others):
+    """Branches and loops within the step."""
+    a = pick(rng, pool)
+    where = jnp.sum(pick(rng, pool)) > 0.1
+    w = lambda b: b @ p["w"] if b.ndim and b.shape[-1] == D else b * p["s"]
+    kinds = [
+        lambda: lax.cond(where, jnp.tanh, lambda b: b * p["s"], a),
+        lambda: lax.switch(index(rng, others, 3).reshape(-1)[0], [jnp.sin, jnp.tanh, lambda b: w(b) * 0 + b], a),
+        lambda: lax.fori_loop(0, 3, lambda _, b: jnp.tanh(b + p["s"]), a),
+        lambda: lax.scan(lambda b, s: (jnp.tanh(w(b)), jnp.sum(b) * s), a, p["b"])[1],
+        lambda: lax.scan(lambda b, _: (jnp.tanh(0.5 * b + p["s"]), None), a, None, 2)[0],
+        lambda: lax.stop_gradient(lax.while_loop(lambda b: jnp.sum(b**2) > 1, lambda b: 0.7 * b, jnp.tanh(a))),
+        lambda: jax.checkpoint(lambda b: jnp.tanh(w(b)))(a), lambda: jax.jit(lambda b: jnp.sin(b) * p["s"])(a),
+        lambda: jax.vmap(lambda r: jnp.tanh(r) + jnp.max(r))(a) if a.ndim else None,
+        lambda: lax.map(lambda r: jnp.cumsum(r * p["s"]), a) if a.ndim == 2 else None,
+    ]  # fmt: skip
+    return kinds[rng.integers(len(kinds))]()
+
+
+def ordered(rng, p, pool, others):
+    """Sorts, and what models have of several equations."""
+    a = pick(rng, pool, lambda a: a.ndim)
+    kinds = [
+        lambda: jnp.sort(a, axis=-1), lambda: jnp.argsort(a, axis=-1), lambda: lax.top_k(a, 1)[0],
+        lambda: jax.nn.softmax(a, -1), lambda: jax.nn.logsumexp(a, -1), lambda: jax.nn.standardize(a, -1, epsilon=0.1),
+        lambda: jnp.sqrt(0.1 + jnp.sum(a**2, -1, keepdims=True)), lambda: jax.nn.gelu(a), lambda: jnp.roll(a, 1, -1),
+        lambda: jnp.linalg.solve(jnp.eye(D) + 0.1 * p["w"], a[..., None])[..., 0] if a.shape == (B, D) else None,
+        lambda: jax.lax.erf(a), lambda: jnp.logaddexp(a, 0.3), lambda: jnp.tril(a) if a.ndim == 2 else None,
+    ]  # fmt: skip
+    return kinds[rng.integers(len(kinds))]()
+
+
+def drawn(rng, p, pool, others):
+    """Random numbers, by a key of x."""
+    key = pick(rng, others, lambda a: jnp.issubdtype(a.dtype, jax.dtypes.prng_key))
+    if key is None:
+        return None
+    a, key = pick(rng, pool), jax.random.fold_in(key, len(pool))
+    some = [lambda: jax.random.normal(key, a.shape), lambda: jnp.where(jax.random.bernoulli(key, 0.5, a.shape), a, 0)]
+    return some[rng.integers(2)]()
+
+
+WIDE = [other_type, other_type, arithmetic, chosen, chosen, control, control, ordered, ordered, drawn, drawn]

@@ -59,7 +59,7 @@ def agree(a, b, tolerance=1e-12):
 def gradients(step, params, carry, xs, **kwargs):
     """Outputs, and gradients with respect to everything that is float."""
     run = lambda *args: scan(step, *args, **kwargs)
-    both = lambda *args: (run(*args), jax.grad(lambda *args: scalar(run(*args)), (0, 1, 2))(*args))
+    both = lambda *args: (run(*args), jax.grad(lambda *args: scalar(run(*args)), (0, 1, 2), allow_int=True)(*args))
     return jax.jit(both)(params, carry, xs)  # one program is sooner compiled than its parts
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import is_plain, variables
-from rnn_jax.methods.native.expressions import kind
+from rnn_jax.methods.native.expressions import kind, stored
 from rnn_jax.methods.native.places import Place, dense
 from rnn_jax.tracing import live
 
@@ -113,7 +113,7 @@ class Blocks:
 
     def room(self, v, columns: str) -> str:
         """The name of an array of so many columns for each row of a value and each step of a block."""
-        code, name, t = self.code, f"b{next(self.code.numbers)}", kind(v)
+        code, name, t = self.code, f"b{next(self.code.numbers)}", stored(v)
         code.memory.append(f"most * {code.bound(v, 0)} * {columns} * sizeof({t})")
         code.declared.append(f"{t}* {name} = ({t}*)memory.take({code.memory[-1]});")
         return name
@@ -156,7 +156,7 @@ class Blocks:
         lines.append("const long step = block + s, t = reverse ? steps - 1 - step : step;")
         for v in values:
             name = self.names[v]
-            lines.append(f"{kind(v)}* {name}s = {name} + s * {self.code.bound(v, 0)} * {v.aval.shape[1]}L;")
+            lines.append(f"{stored(v)}* {name}s = {name} + s * {self.code.bound(v, 0)} * {v.aval.shape[1]}L;")
         return lines
 
     def each_step(self, v, pointer: str, inwards: bool) -> list[str]:

@@ -12,14 +12,16 @@ What the carry does not wait for is taken for a block of steps at once (see `blo
 
 import itertools
 import math
+import re
 from typing import Any
 
+import jax.numpy as jnp
 from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import variables
 from rnn_jax.methods.native import folds, rows
 from rnn_jax.methods.native.blocks import Blocks, take_gains
-from rnn_jax.methods.native.expressions import SLOW, Refused, expression, is_elementwise, kind, literal
+from rnn_jax.methods.native.expressions import SLOW, Refused, expression, is_elementwise, kind, literal, stored
 from rnn_jax.methods.native.places import VIEWS, Place, dense, indices, inlined, once, parts, viewed
 from rnn_jax.methods.native.products import Products
 
@@ -82,7 +84,7 @@ class Code:
     def declare(self, v, pointer, const=""):
         """A pointer to what is there of a value, from the first row of this thread on."""
         name = f"m{next(self.numbers)}"
-        self.declared.append(f"{const}{kind(v)}* {name} = {pointer};")
+        self.declared.append(f"{const}{stored(v)}* {name} = {pointer};")
         return name
 
     def new(self, v) -> Place:
@@ -90,7 +92,7 @@ class Code:
         strides = dense(v.aval.shape, self.row_axis(v))
         size = math.prod(v.aval.shape) * v.aval.dtype.itemsize
         self.memory.append(f"{size // self.rows} * rows" if self.row_axis(v) is not None else str(size))
-        name = self.declare(v, f"({kind(v)}*)memory.take({self.memory[-1]})")
+        name = self.declare(v, f"({stored(v)}*)memory.take({self.memory[-1]})")
         return Place(name, 0, strides)
 
     def given(self, v, source: str, of_time: bool, const="const ", end="") -> Place:
@@ -98,8 +100,8 @@ class Code:
         strides, axis = dense(v.aval.shape), self.row_axis(v)
         skip = f" + from * {strides[axis]}" if axis is not None else ""
         if not of_time:
-            return Place(self.declare(v, f"({kind(v)}*){source}{skip}", const), 0, strides)
-        name, t = f"m{next(self.numbers)}", kind(v)
+            return Place(self.declare(v, f"({stored(v)}*){source}{skip}", const), 0, strides)
+        name, t = f"m{next(self.numbers)}", stored(v)
         size = math.prod(v.aval.shape)
         at = f"({t}*){source}{skip} + t * {size}L"
         if end:
@@ -218,15 +220,18 @@ class Code:
             folds.reduce(self, e)
         elif name in folds.CUMULATIVE:
             folds.cumulate(self, e)
+        elif name in folds.FIRST:
+            folds.first(self, e)
         elif name == "pad":
             self.pad(e)
         else:
             raise Refused(f"no code for {name}")
 
-    def nest(self, bounds, body, vector=True):
-        """Loops over indices i0, i1, ... around lines of code."""
+    def nest(self, bounds, body, vector=True, before=()):
+        """Loops over indices i0, i1, ... around lines of code, and lines before the innermost."""
         out, n = ["{"], len(bounds)
         for i, bound in enumerate(bounds):
+            out += before if i == n - 1 else ()
             if vector and i == n - 1:
                 out.append('_Pragma("omp simd")')
             out.append(f"for (long i{i} = 0; i{i} < {bound}; i{i}++) {{")
@@ -240,27 +245,40 @@ class Code:
             return known[a]
         place = self.places[a]  # an axis of size 1 is stretched to that of the other operands
         strides = tuple(s if n != 1 else 0 for s, n in zip(place.strides, a.aval.shape, strict=True))
-        return place._replace(strides=strides).at(index[: a.aval.ndim])
+        read = place._replace(strides=strides).at(index[: a.aval.ndim])
+        return f"({read} != 0)" if kind(a) == "bool" else read
 
     def loop(self, group):
         """One loop for element-wise equations."""
         v = group[0].outvars[0]
-        index, known, body = indices(v), {}, []
+        index, known, first, body = indices(v), {}, [], []
+        alike: dict[str, str] = {}  # what the innermost loop reads at all indices alike, and its name
+
+        def read(a):
+            text = self.value(a, index, known)
+            if isinstance(a, core.Literal) or a in known or not index or re.search(rf"\b{index[-1]}\b", text):
+                return text
+            if text not in alike:
+                alike[text] = f"v{next(self.numbers)}"
+                first.append(f"const {kind(a)} {alike[text]} = {text};")
+            return alike[text]
+
         for e in group:
             out = e.outvars[0]
-            text = expression(e, [self.value(a, index, known) for a in e.invars], index)
-            self.slow |= {e.primitive.name} & SLOW.keys()
+            text = expression(e, [read(a) for a in e.invars], index)
+            if jnp.issubdtype(out.aval.dtype, jnp.floating):
+                self.slow |= {e.primitive.name} & SLOW.keys()
             known[out] = f"v{next(self.numbers)}"
             body.append(f"const {kind(out)} {known[out]} = {text};")
             if out in self.places:
                 body.append(f"{self.places[out].at(index)} = {known[out]};")
-        self.nest(self.bounds(v), body)
+        self.nest(self.bounds(v), body, before=first)
 
     def view(self, e):
         a, out = e.invars[0], e.outvars[0]
         if isinstance(a, core.Literal):
             name = f"c{next(self.numbers)}"
-            self.declared.append(f"static const {kind(out)} {name}[1] = {{{self.value(a, ())}}};")
+            self.declared.append(f"static const {stored(out)} {name}[1] = {{{self.value(a, ())}}};")
             self.places[out] = Place(name, 0, (0,) * out.aval.ndim)
         elif e.primitive.name == "reshape":
             self.places[out] = self.reshaped(a, out)
@@ -283,7 +301,7 @@ class Code:
         if not index or one.strides[-1] != 1 or other.strides[-1] != 1:
             return self.nest(self.bounds(v), [f"{other.at(index)} = {one.at(index)};"])
         at = [*index[:-1], "0"]
-        pieces = f"&{other.at(at)}, &{one.at(at)}, {self.bounds(v)[-1]} * sizeof({kind(v)})"
+        pieces = f"&{other.at(at)}, &{one.at(at)}, {self.bounds(v)[-1]} * sizeof({stored(v)})"
         self.nest(self.bounds(v)[:-1], [f"__builtin_memcpy({pieces});"], vector=False)
 
     def concatenate(self, e):
@@ -315,7 +333,7 @@ class Code:
                 continue
             if isinstance(v, core.Literal):
                 name = f"m{next(self.numbers)}"
-                self.lines.append(f"{kind(v)}* {name} = ({kind(v)}*)arrays.out[{i}] + t;")
+                self.lines.append(f"{stored(v)}* {name} = ({stored(v)}*)arrays.out[{i}] + t;")
                 self.lines.append(f"{name}[0] = {self.value(v, ())};")
             elif self.places[v] != self.y_places[i]:
                 self.copy(v, self.places[v], self.y_places[i])
@@ -339,7 +357,7 @@ class Code:
         before, self.lines = self.lines, []
         strides, axis = dense(v.aval.shape), self.row_axis(v)
         skip = f" + from * {strides[axis]}" if axis is not None else ""
-        self.lines.append(f"{{ {kind(v)}* whole = ({kind(v)}*){pointer}{skip};")
+        self.lines.append(f"{{ {stored(v)}* whole = ({stored(v)}*){pointer}{skip};")
         pair = Place("whole", 0, strides), place
         self.copy(v, *(pair if inwards else pair[::-1]))
         lines, self.lines = [*self.lines, "}"], before

@@ -43,6 +43,11 @@ def kind(v) -> str:
     return TYPES[name]
 
 
+def stored(v) -> str:
+    """Its type in memory: of truth values, as they lie there, compilers make no vectors."""
+    return "uint8_t" if (name := kind(v)) == "bool" else name
+
+
 def literal(value, dtype) -> str:
     if np.ndim(value):
         raise Refused("the step holds an array of constants")
@@ -68,12 +73,13 @@ def _moved(e, args, out, index):
 def _select(e, args, out, index):
     if str(e.invars[0].aval.dtype) != "bool":
         raise Refused("no code for a choice of more than two")
-    return f"{args[0]} ? {args[2]} : {args[1]}"
+    return f"chosen({args[0]}, {args[2]}, {args[1]})"
 
 
 def _cast(e, args, out, index):
     if jnp.issubdtype(e.invars[0].aval.dtype, jnp.floating) and jnp.issubdtype(out.aval.dtype, jnp.integer):
-        raise Refused("no code for a cast of floats to integers")
+        info = jnp.iinfo(out.aval.dtype)
+        return f"f_integer<{kind(out)}>({args[0]}, {literal(info.min, info.dtype)}, {literal(info.max, info.dtype)})"
     return f"{args[0]} != 0" if kind(out) == "bool" else f"({kind(out)})({args[0]})"
 
 
@@ -82,15 +88,11 @@ def _not(e, args, out, index):
 
 
 def _divide(e, args, out, index):
-    if not jnp.issubdtype(out.aval.dtype, jnp.floating):
-        raise Refused("no code for a division of integers")
-    return f"{args[0]} / {args[1]}"
+    return ("{} / {}" if jnp.issubdtype(out.aval.dtype, jnp.floating) else "f_quotient({}, {})").format(*args)
 
 
 def _remainder(e, args, out, index):
-    if not jnp.issubdtype(out.aval.dtype, jnp.floating):
-        raise Refused("no code for a remainder of integers")
-    return SLOW["rem"].format(*args)
+    return (SLOW["rem"] if jnp.issubdtype(out.aval.dtype, jnp.floating) else "f_remainder({}, {})").format(*args)
 
 
 def _pow(e, args, out, index):

@@ -1,10 +1,14 @@
-"""C++ for what is put together along axes: sums, products, extremes, and their running kin."""
+"""C++ for what is put together along axes: sums, products, extremes, where those are, and their running kin."""
+
+from rnn_jax.methods.native.expressions import kind
 
 REDUCTIONS = {  # what they begin with, None: the first value; how two are put together (loop.h)
     "reduce_sum": ("0", "Sum"), "reduce_max": (None, "Max"), "reduce_min": (None, "Min"),
     "reduce_and": (None, "And"), "reduce_or": ("0", "Or"), "reduce_prod": ("1", "Product"),
 }  # fmt: skip
 CUMULATIVE = {"cumsum": "Sum", "cumprod": "Product", "cummax": "Max", "cummin": "Min"}
+
+FIRST = {"argmax": "Greater", "argmin": "Less"}
 
 
 def reduce(code, e):
@@ -45,3 +49,16 @@ def cumulate(code, e):
     both = f"{CUMULATIVE[e.primitive.name]}()({at(place, before)}, {at(source, here)})"
     body = f"{at(place, here)} = {names[axis]} ? {both} : {at(source, here)};"
     code.nest([code.bound(a, i) for i in order], [body], vector=axis != n - 1)
+
+
+def first(code, e):
+    """Where an axis has its extreme for the first time: each value is compared with the one found so far."""
+    a, out, (axis,) = e.invars[0], e.outvars[0], e.params["axes"]
+    n, source, place = a.aval.ndim, code.places[a], code.places[e.outvars[0]]
+    kept = [i for i in range(n) if i != axis]
+    names = {i: f"i{k}" for k, i in enumerate([*kept, axis])}
+    found, here = place.at([names[i] for i in kept]), [names[i] for i in range(n)]
+    code.nest([code.bound(a, i) for i in kept], [f"{found} = 0;"])
+    best = source.at([*here[:axis], found, *here[axis + 1 :]])
+    body = f"if ({FIRST[e.primitive.name]}()({source.at(here)}, {best})) {found} = ({kind(out)}){names[axis]};"
+    code.nest([code.bound(a, i) for i in [*kept, axis]], [body], vector=False)

@@ -8,12 +8,30 @@
 // ------------------------------------------------------------------------------------------- elementary functions
 // In float32 without branches, so that compilers make vectors of the loops around them; exact to 4e-7.
 
-INLINE float power_of_two(int32_t n) {
-  int32_t bits = (n + 127) << 23;
-  float x;
-  __builtin_memcpy(&x, &bits, 4);
+// which ? a : b, by their bits: where compilers see a choice they move what is chosen from into branches, and make no
+// vectors then.
+template <class T> struct Bits;
+template <> struct Bits<float> { typedef int32_t type; };
+template <> struct Bits<double> { typedef int64_t type; };
+template <class T> INLINE typename Bits<T>::type bits_of(T x) {
+  typename Bits<T>::type bits;
+  __builtin_memcpy(&bits, &x, sizeof x);
+  return bits;
+}
+template <class T> INLINE T of_bits(typename Bits<T>::type bits) {
+  T x;
+  __builtin_memcpy(&x, &bits, sizeof x);
   return x;
 }
+template <class T> INLINE T chosen_by_bits(bool which, T a, T b) {
+  typename Bits<T>::type mask = -(typename Bits<T>::type)which;
+  return of_bits<T>((bits_of(a) & mask) | (bits_of(b) & ~mask));
+}
+INLINE float chosen(bool which, float a, float b) { return chosen_by_bits(which, a, b); }
+INLINE double chosen(bool which, double a, double b) { return chosen_by_bits(which, a, b); }
+template <class T> INLINE T chosen(bool which, T a, T b) { return which ? a : b; }
+
+INLINE float power_of_two(int32_t n) { return of_bits<float>((n + 127) << 23); }
 
 // exp(x) - 1 = 2^n (e^r - 1) + (2^n - 1), x = n ln 2 + r, |r| <= ln(2) / 2 (but at the upper end, where n would be too
 // large); for LOW <= x <= HIGH. 2^n - 1 is 0 near x = 0.
@@ -50,25 +68,10 @@ INLINE float f_tanh(float x) {  // -e / (2 + e) with e = exp(-2|x|) - 1
 }
 INLINE float f_logistic(float x) { return 1 / (1 + f_exp(-x)); }
 
-// log(x) = e ln 2 + log(1 + r), x = 2^e (1 + r), sqrt(1/2) <= 1 + r < sqrt(2); log(1 + r) = r - r^2/2 + r^3 p(r). What
-// is no such number is chosen by its bits: compilers turn choices of choices into branches, and make no vectors then.
-INLINE int32_t bits_of(float x) {
-  int32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  return bits;
-}
-INLINE float of_bits(int32_t bits) {
-  float x;
-  __builtin_memcpy(&x, &bits, 4);
-  return x;
-}
-INLINE float chosen(bool which, float a, float b) {
-  int32_t mask = -(int32_t)which;
-  return of_bits((bits_of(a) & mask) | (bits_of(b) & ~mask));
-}
+// log(x) = e ln 2 + log(1 + r), x = 2^e (1 + r), sqrt(1/2) <= 1 + r < sqrt(2); log(1 + r) = r - r^2/2 + r^3 p(r).
 INLINE float f_log(float x) {
   int32_t bits = bits_of(x), e = (bits - 0x3f3504f3) >> 23;
-  float n = (float)e, r = of_bits(bits - (e << 23)) - 1;
+  float n = (float)e, r = of_bits<float>(bits - (e << 23)) - 1;
   float p = -7.859590863e-2f;
   p = p * r + 1.288165300e-1f;
   p = p * r - 1.312876489e-1f;
@@ -111,6 +114,17 @@ template <class T> INLINE T f_abs(T a) { return a < 0 ? -a : a; }
 INLINE float f_abs(float a) { return f_fabs(a); }
 INLINE double f_abs(double a) { return f_fabs(a); }
 template <class T> INLINE T f_sign(T a) { return a > 0 ? T(1) : a < 0 ? T(-1) : a; }
+// Of integers what XLA has, where C++ has nothing: a division by 0, of the least number by -1; casts of what is too large.
+template <class T> INLINE bool is_minus_one(T a) { return T(-1) < T(1) && a == T(-1); }
+template <class T> INLINE T f_quotient(T a, T b) {
+  T minus;
+  if (is_minus_one(b)) return __builtin_sub_overflow(T(0), a, &minus), minus;
+  return b == 0 ? T(-1) : T(a / b);
+}
+template <class T> INLINE T f_remainder(T a, T b) { return b == 0 ? a : is_minus_one(b) ? T(0) : T(a % b); }
+template <class T, class F> INLINE T f_integer(F x, T least, T most) {
+  return x != x ? T(0) : x <= F(least) ? least : x >= F(most) ? most : T(x);
+}
 template <class T> INLINE T f_power(T a, int n) {
   T out = 1;
   for (int i = n < 0 ? -n : n; i; i >>= 1, a *= a)
@@ -144,6 +158,12 @@ struct Max {
 };
 struct Min {
   template <class T> INLINE_IN T operator()(T a, T b) const { return f_min(a, b); }
+};
+struct Greater {  // NaN is greater, and less, than all else
+  template <class T> INLINE_IN bool operator()(T a, T b) const { return (a > b) | ((a != a) & (b == b)); }
+};
+struct Less {
+  template <class T> INLINE_IN bool operator()(T a, T b) const { return (a < b) | ((a != a) & (b == b)); }
 };
 struct And {
   template <class T> INLINE_IN T operator()(T a, T b) const { return a & b; }
@@ -190,10 +210,6 @@ template <class V, class T> INLINE V taken(const T* a) {
 }
 template <class Op, class T> INLINE T fold(long n, const T* a, T first, Op op) {
   return folded(n, first, op, [=](long i, auto like) { return taken<decltype(like)>(a + i); });
-}
-template <class Op> INLINE bool fold(long n, const bool* a, bool first, Op op) {
-  for (long i = 0; i < n; i++) first = op(first, a[i]);
-  return first;
 }
 // sum_i a[i] b[i]
 template <class T> INLINE T dot(long n, const T* a, const T* b) {
