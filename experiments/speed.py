@@ -76,10 +76,10 @@ def layers(config, names, workdir):
     for dtype in split(config.dtypes):
         for shape in split(config.shapes):
             for cell in names:
-                built = contenders(
-                    config, Problem(cell, parse(shape), dtype, config.seed, tuple(split(config.passes))), out["absent"]
-                )
-                for each in split(config.passes):
+                passes = tuple(split(config.passes))
+                problem = Problem(cell, parse(shape), dtype, config.seed, passes, config.shortest)
+                built = contenders(config, problem, out["absent"])
+                for each in passes:
                     row = f"{cell}/{shape}/{each}/{dtype}"
                     calls = {name: getattr(calls, each) for name, calls in built.items()}
                     times = benchmarks.alternate(calls, config.repeats, config.seconds_per_shape)
@@ -302,6 +302,8 @@ def check(config):
             raise ValueError(f"config.{key}: {unknown[0]!r}; want some of {', '.join(known)}")
     for task in split(config.tasks):
         tasks.make(task, t=config.task_steps)
+    if not 0 <= config.shortest <= 1:
+        raise ValueError(f"config.shortest={config.shortest}: want a share of the steps, from 0 to 1")
     if config.repeats < 1 or config.seeds < 1:
         raise ValueError("config.repeats and config.seeds must be at least 1")
 

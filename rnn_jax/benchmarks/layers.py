@@ -38,6 +38,7 @@ class Problem(NamedTuple):
     dtype: str = "float32"
     seed: int = 0
     passes: tuple[str, ...] = ("fwd", "fwdbwd")  # those that will be called: no other is compiled
+    shortest: float = 1.0  # of t: sequences are this long at least; 1: all have t steps, and no mask
 
 
 class Calls(NamedTuple):
@@ -51,6 +52,8 @@ def build(name: str, problem: Problem) -> Calls:
     """The calls of the contender of this name."""
     if name in METHODS or name == "ours":
         return ours("auto" if name == "ours" else name, problem)
+    if problem.shortest < 1:
+        raise Absent("sequences of unequal lengths are timed by our own methods only")
     library = name.split("_")[0]
     if importlib.util.find_spec(library) is None:
         raise Absent(f"{library} is not installed: pip install .[bench]")
@@ -62,6 +65,12 @@ def data(problem: Problem):
     b, t, n, d = problem.shape
     rng = np.random.default_rng(problem.seed)
     return rng.standard_normal((t, b, n), np.float32), rng.standard_normal((t, b, d), np.float32)
+
+
+def lengths(problem: Problem):
+    """Of the b sequences, int [b]; None where all have t steps."""
+    (b, t, *_), rng = problem.shape, np.random.default_rng((problem.seed, 1))
+    return None if problem.shortest >= 1 else rng.integers(int(problem.shortest * t), t + 1, b)
 
 
 def compiled(apply, params, problem: Problem) -> Calls:
@@ -96,9 +105,9 @@ def ours(method, problem: Problem) -> Calls:
     b, _, n, d = problem.shape
     cell = variants.named(problem.cell)
     params = cell.init(jax.random.key(problem.seed), n, d)
-    carry = cell.carry(b, d, problem.dtype)
+    carry, kwargs = cell.carry(b, d, problem.dtype), {"method": method, "lengths": lengths(problem)}
     try:
-        return compiled(lambda p, xs: scan(cell.step, p, carry, xs, method=method)[1], params, problem)
+        return compiled(lambda p, xs: scan(cell.step, p, carry, xs, **kwargs)[1], params, problem)
     except ValueError as e:
         raise Absent(str(e)) from None
 

@@ -10,8 +10,8 @@ import pytest
 from front_door import call, refused
 
 from experiments import speed
-from rnn_jax import benchmarks
-from rnn_jax.benchmarks import variants
+from rnn_jax import benchmarks, scan
+from rnn_jax.benchmarks import layers, variants
 from rnn_jax.benchmarks.timing import layer_flops
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -64,6 +64,17 @@ def test_flax_does_the_same_work(name):
     assert sum(a.size for a in jax.tree.leaves(params)) == 4 * d * (n + d + 1)
 
 
+def test_sequences_of_unequal_lengths(monkeypatch):
+    """At least as long as asked for, of which the rest is masked; other libraries do not take part."""
+    problem = benchmarks.Problem("gru", (50, 8, 4, 5), shortest=0.5)
+    masks = []
+    monkeypatch.setattr(layers, "scan", lambda *args, lengths, **kw: masks.append(lengths) or scan(*args, **kw))
+    ys = benchmarks.build("reference", problem).fwd()
+    assert ys.shape == (8, 50, 5) and {min(mask) for mask in masks} == {4} and {max(mask) for mask in masks} == {8}
+    with pytest.raises(benchmarks.Absent, match="our own methods only"):
+        benchmarks.build("torch", problem)
+
+
 def test_flops_are_counted():
     """2 b t (n + d) g d for the forward pass of g gates; of mLSTM the share of x, and what reads the memory."""
     for cell, gates in (("lstm", 4), ("gru", 3), ("vanilla", 1)):
@@ -87,6 +98,7 @@ def test_flops_are_counted():
         ("--config.passes=bwd", "want some of fwd, fwdbwd"),
         ("--config.dtypes=float16", "want some of float32, bfloat16"),
         ("--config.seeds=0", "at least 1"),
+        ("--config.shortest=1.5", "config.shortest=1.5: want a share of the steps, from 0 to 1"),
     ],
 )
 def test_a_wrong_call_is_one_line(tmp_path, capsys, flag, message):
