@@ -246,6 +246,18 @@ def ordered(rng, p, pool, others):
     return kinds[rng.integers(len(kinds))]()
 
 
+def turned(rng, p, pool, others):
+    """By way of complex numbers."""
+    a = pick(rng, pool)
+    c = lax.complex(a, pick(rng, pool, lambda b: b.shape == a.shape)) * lax.complex(p["s"], 0.3)
+    kinds = [
+        lambda: (c * jnp.conj(c)).real, lambda: jnp.imag(c / (2 - 1j + c * 0.1) ** 2), lambda: jnp.sum(c).imag,
+        lambda: (c @ p["w"].astype(c.dtype)).real if c.ndim and c.shape[-1] == D else c.real,
+        lambda: jnp.where(a > 0, c, 1j * c).imag,
+    ]  # fmt: skip
+    return kinds[rng.integers(len(kinds))]()
+
+
 def drawn(rng, p, pool, others):
     """Random numbers, by a key of x."""
     key = pick(rng, others, lambda a: jnp.issubdtype(a.dtype, jax.dtypes.prng_key))
@@ -256,4 +268,4 @@ def drawn(rng, p, pool, others):
     return some[rng.integers(2)]()
 
 
-WIDE = [other_type, other_type, arithmetic, chosen, chosen, control, control, ordered, ordered, drawn, drawn]
+WIDE = [other_type, other_type, arithmetic, chosen, chosen, control, control, ordered, ordered, turned, drawn, drawn]

@@ -14,9 +14,10 @@ by side are, too. A sum over rows that is only added up over the steps, such as 
 reads, is one of each thread's rows, and those are added at the end. Where the step mixes its rows otherwise, the loop
 runs on one thread.
 
-It needs a C++ compiler ($CXX, c++, g++ or clang++; RNN_JAX_NATIVE=0 makes "auto" do without): 0.1 to 0.3 s for
-each loop, and once on a machine (see `build`). float32 or float64. Reverse mode of any order works, the second one by
-`lax.scan`; a loop that vmap maps is as many loops in one call. Figures: configs/speed/default.py.
+It needs a C++ compiler ($CXX, c++, g++ or clang++; RNN_JAX_NATIVE=0 makes "auto" do without): 0.1 to 0.3 s for each
+loop, and once on a machine (see `build`). float32 or float64; complex values are pairs (see `complexes`). Reverse mode
+of any order works, the second one by `lax.scan`; a loop that vmap maps is as many loops in one call. Figures:
+configs/speed/default.py.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -38,6 +39,7 @@ from rnn_jax.methods.fused.slices import slice_early
 from rnn_jax.methods.native.build import problem
 from rnn_jax.methods.native.call import call
 from rnn_jax.methods.native.code import Code
+from rnn_jax.methods.native.complexes import apart, in_pairs, together
 from rnn_jax.methods.native.expressions import Refused
 from rnn_jax.tracing import Body, flatten
 
@@ -77,10 +79,11 @@ def scan(step, carry, xs, length: int, reverse: bool, strict: bool):
 
 
 def loop(jaxpr, n_consts: int, n_carry: int, ends):
-    code = Code(jaxpr, n_consts, n_carry, ends)
+    code = Code(*in_pairs(jaxpr, n_consts, n_carry, ends))
 
     def looped(consts, carry, xs, length: int, reverse: bool):
-        out = call(code, [*consts, *carry, *xs], length, reverse)
+        out = call(code, apart([*consts, *carry, *xs], jaxpr.invars), length, reverse)
+        out = together(out, jaxpr.outvars)
         return out[:n_carry], out[n_carry:]
 
     return looped
@@ -93,7 +96,7 @@ def unfit(plan: Plan) -> str:
     body, one = plan.body, loop_step(plan)
     carry = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
     read = [*plan.loop_once, *carry, *plan.loop_ahead]
-    if any(v.aval.dtype in (jnp.float64, jnp.complex64, jnp.complex128) for v in read):
+    if any(v.aval.dtype in (jnp.float64, jnp.complex128) for v in read):
         return "it is not in float32"
     types = lambda vs: [v.aval for v in vs]
     try:
@@ -103,7 +106,7 @@ def unfit(plan: Plan) -> str:
             ),
             keep_names=False,
         )
-        code = Code(jaxpr, len(consts) + len(plan.loop_once), body.n_carry)
+        code = Code(*in_pairs(jaxpr, len(consts) + len(plan.loop_once), body.n_carry, {}))
     except Refused as refused:
         return refused.why
     return f"XLA is faster at its {', '.join(sorted(code.slow))}" if code.slow else problem()

@@ -30,12 +30,12 @@ class Code:
     """The source of a loop (*consts, *carry, *x) -> (*carry, *y), and what is to be known of it. ends: see
     `kernels.scan`."""
 
-    def __init__(self, jaxpr: core.Jaxpr, n_consts: int, n_carry: int, ends: dict[int, int] | None = None):
+    def __init__(self, jaxpr: core.Jaxpr, n_consts: int, n_carry: int, ends: dict[int, int]):
         if jaxpr.effects:
             raise Refused("the step has callbacks or prints")
         self.eqns, self.outs = once(*inlined(jaxpr))
         self.ins, self.n_consts, self.n_carry = jaxpr.invars, n_consts, n_carry
-        self.ends = {n_consts + n_carry + x: end for x, end in (ends or {}).items()}
+        self.ends = {n_consts + n_carry + x: end for x, end in ends.items()}
         every = self.eqns
         self.eqns, self.gains = take_gains(every, self.ins[n_consts : n_consts + n_carry], self.outs)
         self.divide(jaxpr)
