@@ -86,7 +86,7 @@ def in_pairs(jaxpr: core.Jaxpr, n_consts: int, n_carry: int, ends: dict[int, int
     return closed.jaxpr, at(n_consts, 0), at(n_carry, n_consts), ends
 
 
-def read(a, env, shape=()):
+def read(a, env, shape=()) -> Any:
     """A value; constants in a shape that is wanted."""
     if not isinstance(a, core.Literal):
         return env[a]
@@ -98,7 +98,7 @@ def read(a, env, shape=()):
 def evaluated(eqn, env) -> list[Any]:
     kind, params = eqn.primitive.name, eqn.params
     shape = eqn.outvars[0].aval.shape if kind in MAPPED else ()
-    args = [read(a, env, shape) for a in eqn.invars]
+    args: Any = [read(a, env, shape) for a in eqn.invars]
     pairs = [isinstance(a, Pair) for a in args]
     if kind == "complex":
         return [Pair(*args)]
@@ -123,7 +123,8 @@ def evaluated(eqn, env) -> list[Any]:
         return [product(args[0], args[0])]
     if kind == "dot_general":
         part = params["preferred_element_type"] and jnp.finfo(params["preferred_element_type"]).dtype
-        return [product(*args, lambda a, b: eqn.primitive.bind(a, b, **params | {"preferred_element_type": part}))]
+        times = lambda a, b: eqn.primitive.bind(a, b, **params | {"preferred_element_type": part})
+        return [product(args[0], args[1], times)]
     if kind in EACH:
         parts = ([a[k] if pair else a for a, pair in zip(args, pairs, strict=True)] for k in (0, 1))
         real, imag = (eqn.primitive.bind(*part, **params) for part in parts)
