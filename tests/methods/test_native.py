@@ -242,7 +242,7 @@ def test_complex_values_are_pairs_of_real_ones():
     def step(p, carry, x):
         c, total = carry
         z = (c @ p["w"] + x * p["s"]) * jnp.conj(p["v"]) + 0.3j
-        z = jnp.where(x > 0, z, c) / 4 + jax.lax.complex(x, jnp.imag(c) ** 2) ** 2
+        z = jnp.where(x > 0, z, c) / 4 + jax.lax.complex(x, jnp.sin(c.imag)) ** 3 / 9 + 1 / (9j + c) ** 2
         z = jnp.concatenate([z[:, :1], -z[:, 1:]], 1) + jnp.sum(c, 1, keepdims=True) / 9
         total = 0.5 * total + jnp.mean(z * jnp.conj(z)).real
         return (z / 30, total), (z.T[::-1] / 30, z.real.astype(complex) / 30, jnp.einsum("bi,ci->bc", z, c) / 30)

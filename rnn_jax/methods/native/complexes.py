@@ -3,6 +3,7 @@
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 # (the types of jaxprs are not in JAX's annotations)
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -119,8 +120,11 @@ def evaluated(eqn, env) -> list[Any]:
         return [product(*args)]
     if kind == "div":
         return [quotient(*args)]
-    if kind == "square" or (kind == "integer_pow" and params["y"] == 2):
-        return [product(args[0], args[0])]
+    n = {"square": 2, "integer_pow": params.get("y")}.get(kind)
+    if n and abs(n) <= 4:
+        power = functools.reduce(product, args * abs(n))
+        one = Pair(jnp.ones_like(power.real), jnp.zeros_like(power.real))
+        return [power if n > 0 else quotient(one, power)]
     if kind == "dot_general":
         part = params["preferred_element_type"] and jnp.finfo(params["preferred_element_type"]).dtype
         times = lambda a, b: eqn.primitive.bind(a, b, **params | {"preferred_element_type": part})
