@@ -159,7 +159,7 @@ def test_parts_of_speech_of_conll2000(tmp_path, data_root):
     assert right["mlp_alone"] < right["rnn_alone"] < right["birnn_alone"] < right["birnn"]
 
 
-@pytest.mark.parametrize(("run", "least"), [("sst2", 0.82), ("trec", 0.905)])
+@pytest.mark.parametrize(("run", "least"), [("sst2", 0.82), ("trec", 0.91)])
 def test_labels_of_sentences(tmp_path, data_root, run, least):
     argv = (f"--config=configs/classification/{run}.py",)
     found = results("classification", tmp_path / "w", *argv, RNN_JAX_DATA=str(data_root))
