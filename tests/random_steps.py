@@ -241,7 +241,8 @@ def ordered(rng, p, pool, others):
         lambda: jax.nn.softmax(a, -1), lambda: jax.nn.logsumexp(a, -1), lambda: jax.nn.standardize(a, -1, epsilon=0.1),
         lambda: jnp.sqrt(0.1 + jnp.sum(a**2, -1, keepdims=True)), lambda: jax.nn.gelu(a), lambda: jnp.roll(a, 1, -1),
         lambda: jnp.linalg.solve(jnp.eye(D) + 0.1 * p["w"], a[..., None])[..., 0] if a.shape == (B, D) else None,
-        lambda: jax.lax.erf(a), lambda: jnp.logaddexp(a, 0.3), lambda: jnp.tril(a) if a.ndim == 2 else None,
+        lambda: jax.lax.erf(a), lambda: jnp.logaddexp(a, 0.3), lambda: jnp.tile(a, 2),
+        lambda: jnp.tril(a) if a.ndim == 2 else None,
     ]  # fmt: skip
     return kinds[rng.integers(len(kinds))]()
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 from scan_problems import CELLS, MASKS, B, D, T, agree, gradients, normal, problem, scalar
 
 import rnn_jax
@@ -234,6 +235,42 @@ def test_other_steps(step, mask):
 def test_cells_that_nobody_foresaw(cell):
     args, kwargs = (variants.named(cell).step, *problem(variants.named(cell))), MASKS["both"]
     agree(gradients(*args, method="native", **kwargs), gradients(*args, method="reference", **kwargs), 1e-10)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_integers_where_c_has_no_answer(kind):
+    """Casts of what is too large, no number or negative; divisions by 0, and of the least number by -1."""
+    large = [
+        np.nan,
+        np.inf,
+        -np.inf,
+        1e20,
+        -1e20,
+        300,
+        -300,
+        -5,
+        2.7,
+        -2.7,
+        2**31 - 1,
+        2**31,
+        -(2**31) - 1,
+        9.3e18,
+        -0.0,
+    ]
+    info = jnp.iinfo(kind)
+    some = jnp.asarray([info.min, info.max, 0, 1, 7, info.max - 5], kind)
+    below = jnp.asarray([info.min, info.max, 0, 1, 2, 3], kind)  # unsigned, the greatest of them is no -1
+
+    def step(p, count, x):
+        x, a, b = (v + count.astype(v.dtype) * 0 for v in x)
+        casts = [(x.astype(f)).astype(kind) for f in ("float32", "float64")]
+        a, b = jnp.repeat(a, 6), jnp.tile(b, 6)
+        order = x.reshape(3, 5)
+        return count + 1, (casts, lax.div(a, b), lax.rem(a, b), jnp.argmax(order, 1), lax.argmin(order, 0, "int32"))
+
+    args = step, None, jnp.zeros((), int), tuple(v[None] for v in (jnp.asarray(large), some, below))
+    for found, want in zip(*(jax.tree.leaves(scan(*args, method=m)) for m in ("native", "reference")), strict=True):
+        assert found.dtype == want.dtype and (found == want).all()
 
 
 def test_complex_values_are_pairs_of_real_ones():

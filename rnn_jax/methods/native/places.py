@@ -40,13 +40,13 @@ def dense(shape, first=None) -> tuple[int, ...]:
 
 
 def inlined(jaxpr: core.Jaxpr, args=None) -> tuple[list[Any], list[Any]]:
-    """(equations, outputs) with those of the calls that it holds; products that sum nothing are multiplications."""
+    """(equations, outputs) with those of the calls that it holds, and of what is written in other equations."""
     env = dict(zip(jaxpr.invars, jaxpr.invars if args is None else args, strict=True))
     read = lambda a: a if isinstance(a, core.Literal) else env[a]
     eqns = []
     for eqn in jaxpr.eqns:
         read_here = [read(a) for a in eqn.invars]
-        if (inside := called(eqn) or multiplied(eqn)) is not None:
+        if (inside := called(eqn) or multiplied(eqn) or tiled(eqn)) is not None:
             more, outs = inlined(inside, read_here)
             eqns += more
         else:
@@ -72,6 +72,17 @@ def multiplied(eqn):
     in_order = lambda a, dims: jnp.transpose(a, sorted(range(a.ndim), key=dims.__getitem__))  # broadcast_in_dim wants
     wide = lambda a, dims: lax.broadcast_in_dim(in_order(a, dims), out.shape, sorted(dims))
     return jax.make_jaxpr(lambda a, b: wide(a, dims[0]) * wide(b, dims[1]))(*(a.aval for a in eqn.invars)).jaxpr
+
+
+def tiled(eqn):
+    """Copies side by side, as a broadcast, or None."""
+    if eqn.primitive.name != "tile":
+        return None
+    a, reps = eqn.invars[0].aval, eqn.params["reps"]
+    shape = [n for r, size in zip(reps, a.shape, strict=True) for n in ((r, size) if r > 1 else (size,))]
+    ends = itertools.accumulate(1 + (r > 1) for r in reps)
+    wide = lambda a: lax.broadcast_in_dim(a, shape, [end - 1 for end in ends])
+    return jax.make_jaxpr(lambda a: jnp.reshape(wide(a), eqn.outvars[0].aval.shape))(a).jaxpr
 
 
 def once(eqns, outs) -> tuple[list[Any], list[Any]]:
