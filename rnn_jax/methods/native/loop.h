@@ -114,7 +114,8 @@ template <class T> INLINE T f_abs(T a) { return a < 0 ? -a : a; }
 INLINE float f_abs(float a) { return f_fabs(a); }
 INLINE double f_abs(double a) { return f_fabs(a); }
 template <class T> INLINE T f_sign(T a) { return a > 0 ? T(1) : a < 0 ? T(-1) : a; }
-// Of integers what XLA has, where C++ has nothing: a division by 0, of the least number by -1; casts of what is too large.
+// Of integers what XLA has, where C++ has nothing: a division by 0, or of the least number by -1; a cast of what is too
+// large.
 template <class T> INLINE bool is_minus_one(T a) { return T(-1) < T(1) && a == T(-1); }
 template <class T> INLINE T f_quotient(T a, T b) {
   T minus;
