@@ -7,40 +7,43 @@ Targets (float32, 2 CPU cores, forward and backward, median): LSTM as fast as to
 as fast as flax's better cell, GRU and tanh 1.5 x as fast as torch and 1.3 x as flax; 60 % of the GEMM peak at
 64x256x256x512; "auto" at most 1.05 x "reference" everywhere.
 Measured 2026-11-29, jax 0.10.2, torch 2.13, flax 0.12, 2 CPU cores of an Intel (AVX-512, AMX; a host that others share,
-products 314 and 325 GFLOP/s) with nothing else at work, one JAX device, the gradient: ours ("auto", which is "native"
+products 274 GFLOP/s) with nothing else at work, one JAX device, the gradient: ours ("auto", which is "native"
 here) in ms, and the time of the others over it, medians of neighbours; 20 repeats, of the last two shapes 10 and fewer
 contenders. flax is its better cell:
 
     b x t x n x d         ours  torch   flax  haiku  equinox  Keras  reference
     LSTM
-    20x200x6x50            4.1   1.81   2.06   1.83   2.70     2.12     2.33
-    32x100x64x128         10.0   1.33   2.56   2.88   3.02     3.17     3.33
-    50x50x128x128          8.0   1.27   2.24   2.58   2.95     2.23     2.47
-    1x4096x64x128         29.8   1.57   3.39   3.21   4.05     3.98     4.35
-    64x256x256x512         634   1.12   1.50                            1.55
-    16x1024x768x768       1997   0.99   2.17                            2.31
+    20x200x6x50            4.7   2.54   2.58   2.31   3.21     2.43     2.95
+    32x100x64x128         11.7   1.55   2.70   3.04   3.07     3.22     3.57
+    50x50x128x128         12.1   1.27   2.18   2.25   2.50     2.14     2.24
+    1x4096x64x128         34.6   1.94   3.35   3.38   4.01     3.89     4.44
+    64x256x256x512         721   1.24   1.67                            1.68
+    16x1024x768x768       2603   0.98   2.11                            2.28
     GRU
-    20x200x6x50            2.6   10.5   2.42   2.90   3.19     3.32     2.79
-    32x100x64x128          7.0   3.72   3.06   2.96   2.90     3.10     2.90
-    50x50x128x128          6.5   2.73   2.37   2.70   2.97     2.67     2.73
-    1x4096x64x128         21.3   24.8   2.36   8.47   2.44     2.19     15.7
-    64x256x256x512         432   1.61   1.66                            1.84
-    16x1024x768x768       1524   1.65   2.17                            2.25
+    20x200x6x50            4.0   11.8   2.13   2.56   3.08     3.04     2.33
+    32x100x64x128          9.4   4.40   2.90   3.03   2.82     3.21     2.83
+    50x50x128x128          9.9   3.34   2.29   2.61   2.86     2.45     2.68
+    1x4096x64x128         27.5   27.3   2.24   7.69   2.35     2.09     14.1
+    64x256x256x512         632   1.67   1.65                            1.69
+    16x1024x768x768       2047   2.03   2.29                            2.34
     tanh
-    20x200x6x50            1.2   7.60   2.81   2.82            2.82     2.80
-    32x100x64x128          3.4   3.44   1.93   2.07            1.86     1.84
-    50x50x128x128          3.0   2.35   1.82   1.78            1.76     1.73
-    1x4096x64x128          8.4   23.8   2.45   2.46            2.36     2.50
-    64x256x256x512         137   1.59   1.77                            1.79
-    16x1024x768x768        419   1.79   2.60                            2.60
+    20x200x6x50            1.5   8.79   2.64   2.67            2.95     2.96
+    32x100x64x128          3.7   4.19   2.35   2.18            2.44     2.36
+    50x50x128x128          3.3   3.36   2.10   2.09            2.11     2.10
+    1x4096x64x128          9.5   26.5   2.33   2.37            2.44     2.60
+    64x256x256x512         153   2.15   2.06                            2.10
+    16x1024x768x768        549   2.30   2.76                            2.81
 
-So every ratio wanted is met in this run, of one state of the code. At 64x256 LSTM, GRU and tanh reach 0.78, 0.86 and
-0.90 of the peak that the run measures. Without a gradient the others took 1.13 to 10 times as long, but torch 0.73 at
-32x100 (LSTM; 1.36 an hour before). The margins at the large shapes vary: an hour before, beside other work, torch's
-LSTM had 1.93, 1.31, 1.22, 1.77 and 1.17 at the first five shapes; on another, slower host on the same day 2.04, 1.13,
-1.06, 1.58, 1.22 and 1.09, GRU and tanh 1.46 and 1.47 at 64x256 (1.65 and 1.65 a quarter of an hour later), flax's LSTM
-1.28 to 1.47 there. On 2026-11-28, when products of x and weight gradients were XLA's own, LSTM, GRU and tanh had 0.95
-to 1.55, 1.31 to 23 and 1.20 to 23 with torch, and took 1.1 to 1.3 times as long at the large shapes.
+So every ratio wanted is met in this run, of one state of the code. At 64x256 LSTM, GRU and tanh reach 0.78, 0.67 and
+0.92 of the peak that the run measures. Without a gradient the others took 1.30 to 11 times as long. The margins vary
+with the hour: another run that day (products 314 GFLOP/s; before a helper left the core of the thread that calls it,
+runtime.cc) took 4.1, 10.0, 8.0, 29.8, 634 and 1,997 ms for the LSTM, torch 1.81, 1.33, 1.27, 1.57, 1.12 and 0.99 times
+as long, flax 1.50 to 3.4; without a gradient torch 0.73 at 32x100. GRU and tanh had at least 1.59 with torch and 1.66
+with flax. Beside other work torch's LSTM had 1.93, 1.31, 1.22, 1.77 and 1.17 at the first five shapes; on another,
+slower host on the same day 2.04, 1.13, 1.06, 1.58, 1.22 and 1.09, GRU and tanh 1.46 and 1.47 at 64x256 (1.65 and 1.65 a
+quarter of an hour later), flax's LSTM 1.28 to 1.47 there. On 2026-11-28, when products of x and weight gradients were
+XLA's own, LSTM, GRU and tanh had 0.95 to 1.55, 1.31 to 23 and 1.20 to 23 with torch, and took 1.1 to 1.3 times as long
+at the large shapes.
 
 To compile a gradient step takes, until its first result, on a machine that does not know the loops yet (2026-11-29, d =
 64 to 176 at 20x200x6 and 50x50x128, medians of 8): LSTM 0.59 and 0.60, GRU 0.91 and 0.91, tanh 0.83 and 0.77 times as
