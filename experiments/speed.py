@@ -168,7 +168,8 @@ def picture(drawn, peak, path):
             axes.plot(reach, 1e3 * reach / peak, "k--", linewidth=0.8, label="peak")
         axes.set(xscale="log", yscale="log", title=f"{cell}, {each}", xlabel=across, ylabel="ms")
         axes.tick_params(axis="x", which="minor", labelsize=5, labelrotation=30)  # within a decade they are many
-    max(grid.flat, key=lambda axes: len(axes.lines)).legend(frameon=False, fontsize=7)
+    named = max(grid.flat, key=lambda axes: len(axes.lines)).get_legend_handles_labels()
+    figure.legend(*named, loc="outside lower center", ncols=6, frameon=False, fontsize=7)
     plots.save(figure, path)
 
 
