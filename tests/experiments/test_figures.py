@@ -52,6 +52,19 @@ def test_nothing_is_slower_than_plain_autodiff(tmp_path, config):
     assert over and {name: value for name, value in over.items() if value < 1 / 1.05} == {}
 
 
+def test_deferred_against_plain_autodiff(tmp_path):
+    argv = ("--config.contenders=ours,reference,deferred", "--config.passes=fwdbwd", "--config.repeats=5")
+    shapes = "64x256x256x512,32x100x64x128,20x200x6x50"
+    found = results("speed", tmp_path / "w", *argv, f"--config.shapes={shapes}")
+    found |= results("speed", tmp_path / "large", *argv, "--config.shapes=16x1024x768x768", "--config.only=lstm")
+    row = lambda cell, shape: f"over_ours/{cell}/{shape}/fwdbwd/float32"
+    over = lambda *at: found[f"deferred_{row(*at)}"] / found[f"reference_{row(*at)}"]
+    for shape in shapes.split(","):
+        for cell in ("lstm", "gru", "vanilla"):
+            assert over(cell, shape) <= 1.2
+    assert over("lstm", "16x1024x768x768") <= 1 / 1.4
+
+
 def test_gradient_flow(tmp_path):
     found = results("gradient_flow", tmp_path / "w")
     assert found["log10_slope_error_max"] <= 0.002 and found["immediate_partials_error_max"] <= 1e-10
