@@ -12,7 +12,7 @@ import numpy as np
 from rnn_jax.bptt import numeric_gradient
 from rnn_jax.methods import METHODS
 from rnn_jax.methods.auto import pick
-from rnn_jax.methods.deferred.placement import BILINEAR, variables, weight_of
+from rnn_jax.methods.deferred.placement import is_product, variables, weight_of
 from rnn_jax.methods.deferred.plan import Plan, make_plan
 from rnn_jax.methods.deferred.rewriting import Sum
 from rnn_jax.scan import masks, scan, time_axis
@@ -65,7 +65,7 @@ def _described(v, origins, inputs):
 
 
 def _count(eqns):
-    names = Counter("matrix products" if e.primitive.name in BILINEAR else "other equations" for e in eqns)
+    names = Counter("matrix products" if is_product(e) else "other equations" for e in eqns)
     return (
         ", ".join(
             f"{names[k]} {k[:-1] if names[k] == 1 else k}" for k in ("matrix products", "other equations") if names[k]

@@ -106,7 +106,14 @@ def binary(rng, p, pool):
 
 def product(rng, p, pool):
     a = pick(rng, pool, lambda a: a.ndim and a.shape[-1] == D)
-    return a @ [p["w"], p["w"].T, p["v"], p["w"] * p["s"]][rng.integers(4)]
+    w = [p["w"], p["w"].T, p["v"], p["w"] * p["s"]][rng.integers(4)]
+    ways = [
+        lambda: a @ w, lambda: a @ w, lambda: jnp.einsum("ij,...j->...i", w.T, a),
+        lambda: jax.vmap(lambda r: w.T @ r)(a) if a.ndim == 2 else a @ w,
+        lambda: jnp.tanh(w.T @ a.T + w[0][:, None]).T if a.ndim == 2 else a @ w,
+        lambda: jnp.einsum("bhi,hij->bhj", a, jnp.stack([w, 2 * w])) if a.shape == (B, 2, D) else a @ w,
+    ]  # fmt: skip
+    return ways[rng.integers(len(ways))]()
 
 
 def reduction(rng, p, pool):

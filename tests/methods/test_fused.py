@@ -311,7 +311,7 @@ def test_what_is_refused(why, call):
 
 
 def test_heads_that_meet_are_refused_on_a_gpu():
-    with pytest.raises(ValueError, match=r"got \[3, 32, 32\] by \[16, 3, 32\] \(heads are apart where no equation"):
+    with pytest.raises(ValueError, match=r"got \[16, 3, 32\] by \[3, 32, 32\] \(heads are apart where no equation"):
         lower(*of_width(joined, 32))
 
 

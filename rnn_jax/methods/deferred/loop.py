@@ -17,7 +17,7 @@ from rnn_jax.methods.deferred.equations import product
 from rnn_jax.methods.deferred.layout import is_turned, sum_over_time, turn
 from rnn_jax.methods.deferred.placement import AHEAD, is_float, weight_of
 from rnn_jax.methods.deferred.plan import Plan, weight_after
-from rnn_jax.methods.deferred.rewriting import Sum
+from rnn_jax.methods.deferred.rewriting import Sum, in_type
 from rnn_jax.methods.deferred.step import loop_step
 from rnn_jax.tracing import vary
 
@@ -164,13 +164,9 @@ def weight_gradient(eqn, w, u, dz):
     """dW = sum_t u_t^T dz_t, one product over t and b; in float32 for half-precision operands."""
     weight = eqn.invars[w].aval
     wide = jnp.promote_types(weight.dtype, jnp.float32)
+    eqn = eqn.replace(invars=[core.Var(v.aval) for v in eqn.invars])  # two operands, whatever they were named
     if wide != weight.dtype:
-        u, dz = u.astype(wide), dz.astype(wide)
-        params = eqn.params | {"preferred_element_type": None}
-        fresh = [core.Var(v.aval.update(dtype=wide)) for v in eqn.invars]
-        eqn = eqn.replace(params=params, invars=fresh, outvars=[core.Var(eqn.outvars[0].aval.update(dtype=wide))])
-    else:
-        eqn = eqn.replace(invars=[core.Var(v.aval) for v in eqn.invars])  # two operands, whatever they were named
+        eqn, u, dz = in_type(eqn, wide), u.astype(wide), dz.astype(wide)
     pair = lambda weight: [u, weight] if w == 1 else [weight, u]
     stacked = [i != w for i in range(2)]
     return jax.linear_transpose(lambda weight: product(eqn, pair(weight), stacked), weight.update(dtype=wide))(dz)[0]

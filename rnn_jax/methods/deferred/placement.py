@@ -123,9 +123,14 @@ def bytes_needed(jaxpr, where):
     return needed
 
 
+def is_product(eqn) -> bool:
+    """Is it bilinear, perhaps with a transposition of the outcome (see `rewriting.with_transpose`)?"""
+    return eqn.primitive.name in BILINEAR or eqn.params.get("name") == "turned_product"
+
+
 def weight_of(eqn, where):
     """The index of the once operand of a product with a loop value, or None."""
-    if eqn.primitive.name not in BILINEAR or not is_float(eqn.outvars[0]):
+    if not is_product(eqn) or not is_float(eqn.outvars[0]):
         return None
     kinds = [ONCE if isinstance(a, core.Literal) else where[a] for a in eqn.invars[:2]]
     return kinds.index(ONCE) if sorted(kinds) == [ONCE, LOOP] else None

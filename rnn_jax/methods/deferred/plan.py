@@ -10,6 +10,7 @@ from jax.extend import core
 
 from rnn_jax.methods.deferred.placement import AHEAD, LOOP, ONCE, is_plain, place, take_in, variables, weight_of
 from rnn_jax.methods.deferred.rewriting import Sum, group, split_concatenations, spread_out, summed_in_turn, widen
+from rnn_jax.methods.deferred.transposes import rows_first
 from rnn_jax.tracing import Body, flatten
 
 
@@ -40,10 +41,11 @@ def make_plan(body: Body, length: int, inside=False) -> Plan:
     jaxpr, _ = flatten(core.ClosedJaxpr(body.jaxpr, []), keep_names=False)
     body = body._replace(jaxpr=jaxpr)
     where, notes = place(body, length)
-    if (split := split_concatenations(jaxpr, where)) is not jaxpr:
-        jaxpr = split
-        body = body._replace(jaxpr=jaxpr)
-        where, notes = place(body, length)
+    for rewrite in (rows_first, split_concatenations):
+        if (rewritten := rewrite(jaxpr, where)) is not jaxpr:
+            jaxpr = rewritten
+            body = body._replace(jaxpr=jaxpr)
+            where, notes = place(body, length)
     if inside:
         take_in(jaxpr, where)
     by_place: list[list[Any]] = [[], [], [], []]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
+from rnn_jax.methods.deferred.equations import apply
 from rnn_jax.methods.deferred.placement import (
     AHEAD,
     BILINEAR,
@@ -20,6 +21,7 @@ from rnn_jax.methods.deferred.placement import (
     LOOP,
     ONCE,
     is_float,
+    is_product,
     size,
     variables,
     weight_of,
@@ -111,7 +113,7 @@ def spread_out(loop, where) -> set[Any]:
         read = [v for v in variables(eqn.invars) if where[v] > ONCE]
         sources = {s for v in read for s in made_of.get(v, {v})}
         for v in eqn.outvars:
-            if eqn.primitive.name in BILINEAR or eqn.effects:
+            if is_product(eqn) or eqn.effects:
                 made_of[v] = {v}
                 continue
             made_of[v] = sources
@@ -132,6 +134,31 @@ def summed_in_turn(eqn, where, spread) -> list[Any]:
     return [*spliced(jnp.copy, [weight], read), eqn.replace(invars=invars)]
 
 
+def with_transpose(product, transpose):
+    """A product and the transposition of it, as one equation."""
+
+    def turned_product(*args):
+        return apply(transpose, apply(product, args))[0]
+
+    args = list(dict.fromkeys(variables(product.invars)))
+    eqn = jax.make_jaxpr(jax.jit(turned_product))(*(v.aval for v in args)).eqns[0]
+    return eqn.replace(invars=args, outvars=transpose.outvars)
+
+
+def in_type(product, dtype):
+    """A product of numbers of another type."""
+    if product.primitive.name in BILINEAR:
+        cast = lambda v: core.Var(v.aval.update(dtype=dtype))
+        params = product.params | {"preferred_element_type": None}
+        return product.replace(
+            params=params, invars=[*map(cast, product.invars)], outvars=[*map(cast, product.outvars)]
+        )
+    first, transpose = product.params["jaxpr"].jaxpr.eqns
+    first = in_type(first, dtype)
+    outvars = [core.Var(v.aval.update(dtype=dtype)) for v in transpose.outvars]
+    return with_transpose(first, transpose.replace(invars=first.outvars, outvars=outvars))
+
+
 def group(loop, after, jaxpr, where, presums):
     """Gathers products and the sums around them."""
     made_by = {e.outvars[0]: e for e in loop if len(e.outvars) == 1}
@@ -145,7 +172,12 @@ def group(loop, after, jaxpr, where, presums):
         return eqn.primitive.name in ("add", "add_any") and all(s == eqn.outvars[0].aval.shape for s in shapes)
 
     def product(eqn):
-        return eqn.primitive.name in BILINEAR and is_float(eqn.outvars[0])
+        return is_product(eqn) and is_float(eqn.outvars[0])
+
+    def turned(eqn):
+        """The product that this equation transposes and nothing else reads, or None."""
+        made = made_by.get(eqn.invars[0]) if eqn.primitive.name == "transpose" and uses[eqn.invars[0]] == 1 else None
+        return made if made is not None and product(made) and len(set(variables(made.invars))) == 2 else None
 
     def terms(eqn):
         """(products, outside, inner, absorbed equations) of a sum, through the sums that only it uses."""
@@ -157,6 +189,9 @@ def group(loop, after, jaxpr, where, presums):
             elif source is not None and product(source):
                 products.append(source)
                 eaten.append(source)
+            elif source is not None and (first := turned(source)) is not None:
+                products.append(with_transpose(first, source))
+                eaten += [first, source]
             elif source is not None and is_sum(source):
                 for mine, more in zip((products, outside, inner, eaten), terms(source), strict=True):
                     mine += more
