@@ -28,7 +28,7 @@ import numpy as np
 
 from configs.toy import default as toy_default
 from experiments import toy
-from rnn_jax import METHODS, attention, benchmarks, cells, plots, scan, tasks, train
+from rnn_jax import attention, benchmarks, cells, plots, scan, tasks, train
 from rnn_jax.benchmarks import Absent, Problem, variants
 from rnn_jax.benchmarks.timing import layer_flops, ratio
 from rnn_jax.tasks import scoring
@@ -297,7 +297,7 @@ def check(config):
             raise ValueError(f"config.{key} is empty; want at least one")
     for key, known in (
         ("cells", (*cells.known(), *variants.KNOWN)), ("only", split(config.cells)), ("passes", ("fwd", "fwdbwd")),
-        ("dtypes", ("float32", "bfloat16")), ("contenders", ("ours", *METHODS, *benchmarks.CONTENDERS)),
+        ("dtypes", ("float32", "bfloat16")), ("contenders", (*benchmarks.OURS, *benchmarks.CONTENDERS)),
     ):  # fmt: skip
         if unknown := [name for name in split(config[key]) if name not in known]:
             raise ValueError(f"config.{key}: {unknown[0]!r}; want some of {', '.join(known)}")

@@ -39,6 +39,7 @@ XLA_FLAGS=--xla_gpu_enable_while_loop_double_buffering=true. The loop in a comma
 --xla_gpu_enable_command_buffer=...,WHILE, was slower on 2026-11-26: 39.2 for 24.5 in bfloat16.)
 The GRU of flax is the one with the reset after the product. Newton's states were at most 2.4e-7 from the reference's.
 torch keeps the LSTM in float16 as cuDNN's fastest kernels want it; in bfloat16 it packs the weights at every call.
+"fused_mosaic", the same kernels by Mosaic GPU (rnn_jax/methods/fused/mosaic.py), came after and was not run.
 tests/methods/test_gpu.py compares every method with "reference" on the GPU. 46 of its 54 tests ran within their time,
 and one failed, which was not seen by name. On a CPU the GRU in bfloat16 failed there too, as the gradient of its bias
 was summed in bfloat16. That is mended, and to be run again.
@@ -52,7 +53,7 @@ def get_config():
     config.cells = "lstm,gru,peephole_lstm,heads_lstm"
     config.shapes = "16x1024x768x768"
     config.dtypes = "float32,bfloat16"
-    config.contenders = "ours,reference,deferred,fused,cudnn,flax_nnx,torch,torch_float16"
+    config.contenders = "ours,reference,deferred,fused,fused_mosaic,cudnn,flax_nnx,torch,torch_float16"
     config.passes = "fwdbwd"
     config.seconds_per_shape = 8.0
     return config

@@ -24,7 +24,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from rnn_jax.benchmarks import variants
-from rnn_jax.methods import METHODS
+from rnn_jax.methods import METHODS, Fused
 from rnn_jax.scan import scan
 
 
@@ -48,10 +48,13 @@ class Calls(NamedTuple):
     compile: Mapping[str, float] = {}  # seconds until its first result, less those of the second, by pass
 
 
+OURS = {"ours": "auto", "fused_mosaic": Fused(backend="mosaic")} | {name: name for name in METHODS}
+
+
 def build(name: str, problem: Problem) -> Calls:
     """The calls of the contender of this name."""
-    if name in METHODS or name == "ours":
-        return ours("auto" if name == "ours" else name, problem)
+    if name in OURS:
+        return ours(OURS[name], problem)
     if problem.shortest < 1:
         raise Absent("sequences of unequal lengths are timed by our own methods only")
     library = name.split("_")[0]

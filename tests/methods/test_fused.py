@@ -198,9 +198,9 @@ def test_rows_that_meet_are_never_cut(kind):
 # -------------------------------------------------------------------------------------------------------------- a GPU
 
 
-def lower(step, *args, **kwargs):
+def lower(step, *args, backend="triton", **kwargs):
     """What a GPU would be given for the loss and its gradients: two kernels."""
-    loss = lambda *args: scalar(scan(step, *args, method=Fused(interpret=False), **kwargs))
+    loss = lambda *args: scalar(scan(step, *args, method=Fused(interpret=False, backend=backend), **kwargs))
     with as_if_on_a_gpu():
         return jax.jit(jax.grad(loss, (0, 1, 2))).trace(*args).lower(lowering_platforms=("cuda",)).as_text()
 
@@ -326,3 +326,76 @@ def test_blocks_are_powers_of_two():
         Fused(block_b=12)
     with pytest.raises(ValueError, match=r"fused: num_warps is a power of two, got 2\.5"):
         Fused(num_warps=2.5)
+
+
+# ---------------------------------------------------------------------------------------------------- by Mosaic GPU
+
+modern = pytest.mark.skipif(jax.__version_info__ < (0, 10), reason="Mosaic is used as it is since JAX 0.10")
+
+
+def shrunk(p, h, x):
+    """Sums over units, a maximum, a count of steps, a choice, and an output of rows alone."""
+    n, h = h
+    a = x @ p["wx"] + h @ p["wh"]
+    a = jnp.exp(a - a.max(-1, keepdims=True))
+    h = jnp.where(x[:, :1] > 0, a / a.sum(-1, keepdims=True) + h, h * p["b"])
+    return (n + 1, h), (h.sum(-1), n)
+
+
+@modern
+@pytest.mark.parametrize(
+    ("name", "dtype", "mask"),
+    [("peephole", jnp.float32, "full"), ("heads", jnp.bfloat16, "both"), ("shrunk", jnp.float32, "full")],
+)
+def test_mosaic_equals_the_reference(name, dtype, mask):
+    """Its memory, barriers and copies are simulated: of float32 to 1e-5, of bfloat16 within rounding."""
+    kwargs = MASKS[mask] | {"reverse": mask == "both"}
+    if name == "shrunk":
+        p, carry = weights(wx=(N, D), wh=(D, D), b=(D,)), (jnp.zeros(()), normal(11, B, D))
+        step, args = shrunk, (p, carry, normal(13, T, B, N))
+    else:
+        step, *args = own(name)
+    single, given = ([jax.tree.map(lambda a, k=k: a.astype(k), a) for a in args] for k in (jnp.float32, dtype))
+    exact = both(step, *single, method="reference", **kwargs)
+    found = both(step, *given, method=Fused(interpret=True, backend="mosaic"), **kwargs)
+    agree(jax.tree.map(lambda a: a.astype(jnp.float32), found), exact, 1e-5 if dtype == jnp.float32 else 0.05)
+
+
+@modern
+@pytest.mark.parametrize(("name", "dtype"), [("gru", jnp.float32), ("peephole", jnp.bfloat16), ("heads", jnp.bfloat16)])
+def test_mosaic_lowers_for_a_gpu(name, dtype):
+    masks = {"lengths": np.arange(20) % 6, "resets": np.zeros((T, 20), bool)} if name == "heads" else {}
+    text = lower(*of_width(LOWERED[name], 64, dtype=dtype), backend="mosaic", **masks)
+    assert text.count("stablehlo.custom_call @mosaic_gpu_v2") == 2 and "while" not in text
+
+
+refused_by_mosaic = functools.partial(refused, backend="mosaic", interpret=False)
+
+
+centred = lambda p, h, x: ((h := jnp.tanh(h @ p) - h.mean(0)), h)
+mixed = lambda p, h, x: ((h := jnp.tanh(jax.lax.dot(h.astype(jnp.bfloat16), p, preferred_element_type=h.dtype))), h)
+
+
+def both_ways(p, h, x):
+    """Heads [b 2 32], and the transposes of their weights."""
+    p = p.reshape(2, 32, 64)[:, :, :32]
+    h = jnp.tanh(jnp.einsum("bmj,mjk->bmk", h, p) + jnp.einsum("bmk,mjk->bmj", h, p))
+    return h, h
+
+
+@modern
+@pytest.mark.parametrize(
+    ("why", "call"),
+    [
+        ("blocks of 64 rows, and block_b is 32", lambda: refused_by_mosaic(simple, 64, block_b=32)),
+        ("those of this step meet", lambda: refused_by_mosaic(centred, 64)),
+        ("sums over both", lambda: refused_by_mosaic(both_ways, 64, jnp.zeros((4, 2, 32)))),
+        ("of the type of what", lambda: refused_by_mosaic(mixed, 64)),
+        ("has no slice", lambda: refused_by_mosaic(halves, 64)),
+        ("1152 KiB on the chip", lambda: refused_by_mosaic(simple, 512)),
+        ("asks for more", lambda: jax.default_matmul_precision("highest")(refused_by_mosaic)(simple, 64)),
+    ],
+)  # fmt: skip
+def test_what_mosaic_refuses(why, call):
+    with pytest.raises(ValueError, match=f'^fused: .*{why}.*use method="deferred"'):
+        call()

@@ -12,7 +12,7 @@ import pytest
 from scan_problems import agree, relative, scalar
 
 from rnn_jax import cells, scan
-from rnn_jax.methods import Newton
+from rnn_jax.methods import Fused, Newton
 
 if jax.default_backend() != "gpu":
     pytest.skip("needs a GPU, and JAX_PLATFORMS=cuda", allow_module_level=True)
@@ -64,6 +64,18 @@ def test_bfloat16_is_as_near_to_float32_as_the_reference(cell, method):
         for each in (method, "reference")
     )
     assert np.mean(own) <= 1.2 * np.mean(plain) + 1e-3 and max(own) <= 2 * max(plain) + 1e-3
+
+
+@pytest.mark.parametrize("masks", [{}, {"lengths": LENGTHS}], ids=["full", "lengths"])
+@pytest.mark.parametrize("cell", ["vanilla", "gru", "heads_lstm", "min_gru"])
+def test_mosaic_in_bfloat16(cell, masks):
+    """By the other backend of "fused", whose kernels are for a Hopper; 64 units a head, as its tiles are."""
+    cell = cells.heads_lstm(head=64) if cell == "heads_lstm" else CELLS[cell]
+    args, run = problem(cell, jnp.bfloat16), lambda *a: jax.tree.leaves(gradients(*a, **masks))
+    with jax.default_matmul_precision("highest"):
+        exact = run(cell, jax.tree.map(lambda a: a.astype(jnp.float32), args), "reference")
+    for a, b in zip(run(cell, args, Fused(backend="mosaic")), exact, strict=True):
+        assert relative(a.astype(jnp.float32), b) <= 0.05
 
 
 def test_newton_over_thousands_of_steps():
