@@ -48,7 +48,7 @@ class Calls(NamedTuple):
     compile: Mapping[str, float] = {}  # seconds until its first result, less those of the second, by pass
 
 
-OURS = {"ours": "auto", "fused_mosaic": Fused(backend="mosaic")} | {name: name for name in METHODS}
+OURS = {"ours": "auto", **{name: name for name in METHODS}, "fused_mosaic": Fused(backend="mosaic")}
 
 
 def build(name: str, problem: Problem) -> Calls:
