@@ -392,7 +392,7 @@ def both_ways(p, h, x):
         ("sums over both", lambda: refused_by_mosaic(both_ways, 64, jnp.zeros((4, 2, 32)))),
         ("of the type of what", lambda: refused_by_mosaic(mixed, 64)),
         ("has no slice", lambda: refused_by_mosaic(halves, 64)),
-        ("1152 KiB on the chip", lambda: refused_by_mosaic(simple, 512)),
+        ("1156 KiB on the chip", lambda: refused_by_mosaic(simple, 512)),
         ("asks for more", lambda: jax.default_matmul_precision("highest")(refused_by_mosaic)(simple, 64)),
     ],
 )  # fmt: skip

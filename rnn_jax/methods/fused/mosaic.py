@@ -18,6 +18,9 @@ from rnn_jax.methods.deferred.placement import variables
 from rnn_jax.methods.fused.axes import ELEMENTWISE
 from rnn_jax.methods.fused.kernel import Kernel, elementwise, refusal
 
+TILE = 1024  # bytes: 8 rows of 128, as WGMMA and copies want them
+ASIDE = 4 * TILE  # barriers, and what sums over units take
+
 
 class Mosaic(Kernel):
     """On the chip a value has no axes of size 1, and its rows come first, however the step orders them: to transpose
@@ -57,18 +60,21 @@ class Mosaic(Kernel):
     def own(self) -> tuple[list[int], list[int]]:
         """Which inputs come one step ahead, and which outputs leave while the next step runs: those that there is room
         for. (A single number is read or written when it is there.)"""
-        room, found = self.options.memory - self.held(), ([], [])
-        for values, first, own in zip(
-            (self.jaxpr.invars, self.jaxpr.outvars), (self.then, self.n_carry), found, strict=True
-        ):
+        room, chosen = self.options.memory - self.held(), ([], [])
+        sides = (self.jaxpr.invars, self.then), (self.jaxpr.outvars, self.n_carry)
+        for (values, first), own in zip(sides, chosen, strict=True):
             for i, v in enumerate(values):
-                if i >= first and self.order(v) and self.bytes(v) <= room:
+                if i >= first and self.order(v) and self.room(v) <= room:
                     own.append(i)
-                    room -= self.bytes(v)
-        return found
+                    room -= self.room(v)
+        return chosen
 
     def held(self):
-        return sum(map(self.bytes, [*self.weights, *self.slots]))
+        return ASIDE + sum(map(self.room, [*self.weights, *self.slots]))
+
+    def room(self, v):
+        """Bytes of shared memory, where it begins at a whole tile."""
+        return -(-self.bytes(v) // TILE) * TILE
 
     def order(self, v) -> list[int]:
         """The axes that a value has on the chip, in their order there."""
