@@ -114,7 +114,48 @@ def fast_weights() -> Cell:
     return _cell(step, lambda d: d, lambda d: [(d,), (d, d)], lambda d: {"g": ((d,), 1.0), "c": ((d,), 0.0)})
 
 
-KNOWN = {f.__name__: f for f in (layer_norm_lstm, ordered_lstm, slstm, mlstm, fast_weights)}
+def sample_lstm() -> Cell:
+    """The LSTM as papers print it, W x_t + U h_{t-1} + b of one sample, under `jax.vmap`: that of `cells.lstm`."""
+
+    def one(p, carry, x):
+        h, c = carry
+        i, f, g, o = jnp.split(p["w"] @ x + p["u"] @ h + p["b"], 4)
+        c = sigmoid(f) * c + sigmoid(i) * jnp.tanh(g)
+        h = sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    return _turned(jax.vmap(one, (None, 0, 0)))
+
+
+def einsum_lstm() -> Cell:
+    """The same, each gate by two einsums, a matrix each."""
+
+    def step(p, carry, x):
+        h, c = carry
+        w, u, b = (p[k].reshape(4, -1, *p[k].shape[1:]) for k in ("w", "u", "b"))
+        gate = lambda k: jnp.einsum("ij,bj->bi", w[k], x) + jnp.einsum("ij,bj->bi", u[k], h) + b[k]
+        c = sigmoid(gate(1)) * c + sigmoid(gate(0)) * jnp.tanh(gate(2))
+        h = sigmoid(gate(3)) * jnp.tanh(c)
+        return (h, c), h
+
+    return _turned(step)
+
+
+def _turned(step) -> Cell:
+    """The parameters of `cells.lstm` with their matrices transposed, w [4d n] and u [4d d]."""
+    lstm = cells.lstm()
+
+    def init(*args, **kwargs):
+        p = lstm.init(*args, **kwargs)
+        return {"w": p["wx"].T, "u": p["wh"].T, "b": p["b"]}
+
+    return Cell(init, lstm.carry, step)
+
+
+KNOWN = {
+    f.__name__: f
+    for f in (layer_norm_lstm, ordered_lstm, slstm, mlstm, fast_weights, sample_lstm, einsum_lstm)
+}  # fmt: skip
 
 
 def named(name: str) -> Cell:
