@@ -1,4 +1,4 @@
-"""However a product with a weight is written, it is that of rows, h @ W: as fast, and equal to the reference."""
+"""However a product with a weight is written, it is that of rows, h @ W, and equal to the reference."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import pytest
 from scan_problems import agree, gradients, normal
 
 from rnn_jax import cells
+from rnn_jax.methods import native
 from rnn_jax.methods.deferred.placement import LOOP, ONCE, is_plain, is_product
 from rnn_jax.methods.deferred.plan import make_plan
 from rnn_jax.methods.deferred.rewriting import Sum
@@ -58,8 +59,24 @@ def last(p, h, x):
     return h, h
 
 
-def plan_of(step, params, carry, xs):
-    return make_plan(trace(step, params, carry, xs[0], taps={}, collect=[], active=None, reset=None).body, T)
+def gates_of_wide(p, h, x):
+    """All gates by weights of three axes, w [n 4 d] and u [4 d d]."""
+    a = jnp.einsum("bn,ngd->bgd", x, p["w"]) + jnp.einsum("gdk,bk->bgd", p["u"], h) + p["b"]
+    return jnp.moveaxis(a, 1, 0)
+
+
+def plan_of(step, params, carry, xs, inside=False):
+    return make_plan(trace(step, params, carry, xs[0], taps={}, collect=[], active=None, reset=None).body, T, inside)
+
+
+def with_heads():
+    cell, carry = cells.heads_lstm(head=2), (normal(3, B, 3, 2), normal(4, B, 3, 2))
+    return cell.step, cell.init(jax.random.key(0), N, D), carry, normal(5, T, B, N)
+
+
+def with_wide_weights():
+    p = {"w": normal(0, N, 4, D), "u": normal(1, 4, D, D), "b": normal(2, 4, D)}
+    return lstm(gates_of_wide), p, (normal(3, B, D), normal(4, B, D)), normal(5, T, B, N)
 
 
 def products(plan):
@@ -86,9 +103,15 @@ def test_a_product_is_one_of_rows(way):
 
 def test_heads_are_one_sum():
     """The product of heads is added to x in the order of x: one stored value, and one gradient of both."""
-    cell = cells.heads_lstm(head=2)
-    plan = plan_of(cell.step, cell.init(jax.random.key(0), N, D), cell.carry(B, D), normal(5, T, B, N))
+    plan = plan_of(*with_heads())
     assert not transposes(plan) and [len(i.products) for i in plan.loop if isinstance(i, Sum)] == [1]
+
+
+@pytest.mark.parametrize("problem", [with_heads, with_wide_weights])
+def test_weights_of_three_axes_are_matrices_in_a_loop_of_machine_code(problem):
+    """A product of x, and one of h, or one for each head: all of them with their weight gradients in the loop."""
+    plan = plan_of(*problem(), inside=True)
+    assert len(products(plan)) == (4 if problem is with_heads else 2) and all(is_plain(e, 1) for e in products(plan))
 
 
 def test_rows_that_come_last_stay_there():
@@ -99,13 +122,15 @@ def test_rows_that_come_last_stay_there():
 
 @pytest.mark.usefixtures("x64", "quick_compilation")
 @pytest.mark.parametrize("method", ["deferred", "native"])
-@pytest.mark.parametrize("way", [*WAYS, "last", "heads"])
-def test_equals_the_reference(way, method):
-    step, args = WAYS.get(way, last), jax.tree.map(lambda a: a.astype(float), problem())
+@pytest.mark.parametrize("way", [*WAYS, "last", "heads", "wide"])
+def test_equals_the_reference(way, method, monkeypatch):
+    monkeypatch.setattr(native, "ROWS", 0)  # so few rows would not have weight gradients in the loop
     if way == "last":
-        args = {"w": normal(0, D, N), "u": normal(1, D, D), "b": normal(2, D)}, normal(3, D, B), normal(4, T, B, N)
-    if way == "heads":
-        cell = cells.heads_lstm(head=2)
-        step = cell.step
-        args = cell.init(jax.random.key(0), N, D, float), (normal(3, B, 3, 2), normal(4, B, 3, 2)), normal(5, T, B, N)
+        weights = {"w": normal(0, D, N), "u": normal(1, D, D), "b": normal(2, D)}
+        step, *args = last, weights, normal(3, D, B), normal(4, T, B, N)
+    elif way in ("heads", "wide"):
+        step, *args = with_heads() if way == "heads" else with_wide_weights()
+    else:
+        step, *args = WAYS[way], *problem()
+    args = jax.tree.map(lambda a: a.astype(float), args)
     agree(gradients(step, *args, method=method), gradients(step, *args, method="reference"))

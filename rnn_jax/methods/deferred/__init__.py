@@ -15,8 +15,10 @@ over t and b per weight, and the gradient of everything added before the loop is
 adds to dW in every step (and in a data-parallel program all-reduces it in every step). What is many times larger than
 what it is made of, such as the scores of all keys in attention, is not stored for all steps on a CPU (`spread_out`).
 
-A product with a concatenation, concat([x, h]) @ W, is taken apart first, so that x's share runs ahead. The products
-that stay in the loop are taken in the layout that is fastest (see `layout`).
+How a step writes its products is no matter: W @ h of one sample under vmap, or an einsum, becomes h @ W first (see
+`transposes`; for loops of machine code so do those of heads, see `heads`), and a product with a concatenation,
+concat([x, h]) @ W, is taken apart, so that x's share runs ahead. The products that stay in the loop are taken in the
+layout that is fastest (see `layout`).
 
 Reverse mode of any order works; pure forward mode (jvp) needs method="reference".
 """

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend import core
 
+from rnn_jax.methods.deferred.heads import as_matrices
 from rnn_jax.methods.deferred.placement import AHEAD, LOOP, ONCE, is_plain, place, take_in, variables, weight_of
 from rnn_jax.methods.deferred.rewriting import Sum, group, split_concatenations, spread_out, summed_in_turn, widen
 from rnn_jax.methods.deferred.transposes import rows_first
@@ -41,7 +42,7 @@ def make_plan(body: Body, length: int, inside=False) -> Plan:
     jaxpr, _ = flatten(core.ClosedJaxpr(body.jaxpr, []), keep_names=False)
     body = body._replace(jaxpr=jaxpr)
     where, notes = place(body, length)
-    for rewrite in (rows_first, split_concatenations):
+    for rewrite in (rows_first, split_concatenations, *([as_matrices] if inside else [])):
         if (rewritten := rewrite(jaxpr, where)) is not jaxpr:
             jaxpr = rewritten
             body = body._replace(jaxpr=jaxpr)

@@ -59,7 +59,7 @@ def run(body: Body, fixed, carry, xs, length: int, reverse: bool, strict=True):
 def takes_in(body: Body) -> bool:
     """Are products of x and weight gradients part of the loop?"""
     carry = body.jaxpr.invars[body.n_fixed : body.n_fixed + body.n_carry]
-    return max((v.aval.shape[0] for v in carry if v.aval.ndim == 2), default=1) >= ROWS * threads()
+    return max((v.aval.shape[0] for v in carry if v.aval.ndim > 1), default=1) >= ROWS * threads()
 
 
 @functools.cache
