@@ -23,10 +23,10 @@ lint: .venv/installed-test
 	$(BIN)/pyright
 
 # The core on the oldest supported JAX (that of Colab's TPU image) and on the newest, each in its own environment, of the
-# cases of each test one in six; on the newest with XLA's own settings, where tests/conftest.py would choose those that
+# cases of each test one in twelve; on the newest with XLA's own settings, where tests/conftest.py would choose those that
 # compile faster.
 CORE := tests/test_scan.py tests/test_nn.py tests/test_data_parallel.py tests/cells tests/test_checking.py \
-	tests/gradients/test_flow.py tests/gradients/test_jacobians.py --thin 6
+	tests/gradients/test_flow.py tests/gradients/test_jacobians.py tests/methods/test_transposes.py --thin 12
 compat: compat-oldest compat-newest
 
 compat-oldest:

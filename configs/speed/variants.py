@@ -9,32 +9,33 @@ neighbours, the gradient and the forward pass:
     b x t x n x d               gradient                      forward
                                   ours  reference  deferred    ours  reference  deferred
     20x200x6x50
-    LSTM, layer normalisation       6.9    3.20     1.88         2.3    1.50     2.62
-    LSTM, ordered neurons           6.8    4.42     3.21         2.3    3.56     3.99
-    sLSTM                           9.6    1.39     1.46         1.5    2.08     2.22
-    mLSTM                          37.5    3.60     2.66         2.3    1.56     1.40
-    fast weights                   18.4    2.73     2.45         1.7    1.70     1.85
+    LSTM, layer normalisation       7.2    3.22     1.91         2.2    1.56     2.71
+    LSTM, ordered neurons           6.3    4.41     3.32         2.4    3.25     3.94
+    sLSTM                           4.5    2.69     2.88         1.5    1.89     2.23
+    mLSTM                          33.7    3.62     2.58         2.2    1.46     1.45
+    fast weights                   18.7    2.48     2.13         1.6    1.73     1.94
     32x100x64x64
-    LSTM, layer normalisation       9.1    3.00     1.72         2.8    1.53     2.55
-    LSTM, ordered neurons           8.0    3.19     2.65         2.6    3.68     3.71
-    sLSTM                          10.4    1.37     1.35         1.8    2.08     2.10
-    mLSTM                          42.2    3.33     2.34         2.3    2.57     2.03
-    fast weights                   24.1    2.65     2.34         1.8    2.65     2.37
+    LSTM, layer normalisation       8.8    3.26     1.82         2.5    1.51     2.46
+    LSTM, ordered neurons           7.7    3.21     2.66         2.6    3.61     3.61
+    sLSTM                           5.3    2.56     2.49         1.8    2.09     2.19
+    mLSTM                          41.7    3.35     2.25         2.2    2.70     2.18
+    fast weights                   21.1    2.97     2.51         1.8    2.59     2.43
     32x100x64x128
-    LSTM, layer normalisation      24.1    3.39     2.39         5.5    1.64     2.66
-    LSTM, ordered neurons          19.1    3.29     3.28         6.9    3.76     3.64
-    sLSTM                          23.2    2.06     1.51         4.7    2.04     2.13
-    mLSTM                         175.3    2.44     1.96         6.8    3.69     3.49
-    fast weights                  107.5    1.83     1.84         8.1    3.10     3.00
+    LSTM, layer normalisation      23.3    3.23     2.21         5.8    1.52     2.49
+    LSTM, ordered neurons          17.7    3.25     2.77         6.3    3.96     3.91
+    sLSTM                          11.9    3.68     2.78         4.1    2.12     2.28
+    mLSTM                         170.3    2.40     1.91         7.0    3.71     3.42
+    fast weights                  104.3    1.77     1.80         6.8    3.47     3.27
 
-The last of three runs; in all of them "reference" and "deferred" took at least 1.34 times as long. Half of sLSTM's time
-at the first two shapes is that of new memory, which the allocator's defaults fetch anew for each call: where freed
-memory is used again its gradient takes 4.2 ms at 20x200x6x50. Before helpers left the core of the thread that calls
-them (runtime.cc), forward passes of 1 to 3 ms were by one thread of the two now and then, by where this system had left
-the other: fast weights had 0.8 there. The memory of mLSTM and of fast weights is d x d numbers for each row: at d = 128
-the backward pass reads 210 MiB and more of all steps. Before 2026-11-29 "auto" left all of these to XLA, as "deferred",
-which made the products v k^T of mLSTM for all steps at once: with 32 x 32 numbers for each of 32 rows, in 100 steps, by
-hand, 33 ms then, 16 by "deferred" since they are made in the loop, and 7 by "native".
+The last of four runs that day; in all of them "reference" and "deferred" took at least 1.34 times as long. In the first
+three the gradient of sLSTM took 9.6, 10.4 and 23.2 ms, half of that for new memory, which the allocator's defaults
+fetch anew for each call; in the last it did not, nor in four by hand after that, by the code of either. Before helpers
+left the core of the thread that calls them (runtime.cc), forward passes of 1 to 3 ms were by one thread of the two now
+and then, by where this system had left the other: fast weights had 0.8 there. The memory of mLSTM and of fast weights
+is d x d numbers for each row: at d = 128 the backward pass reads 210 MiB and more of all steps. Before 2026-11-29
+"auto" left all of these to XLA, as "deferred", which made the products v k^T of mLSTM for all steps at once: with 32 x
+32 numbers for each of 32 rows, in 100 steps, by hand, 33 ms then, 16 by "deferred" since they are made in the loop, and
+7 by "native".
 
 Cells linear in their carry (--config.cells=lru,diagonal,min_gru,min_lstm, at 20x200x6x50 and 32x100x64x128):
 "reference" takes 1.66 to 2.65 times as long for the gradient, 1.07 to 1.92 forward; the LRU's complex state is a pair

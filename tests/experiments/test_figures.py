@@ -44,7 +44,7 @@ def test_char_rnn_on_the_last_tenth(tmp_path, data_root):
     assert results("char_lm", tmp_path / "w", *argv, RNN_JAX_DATA=str(data_root))["valid_loss_epoch_7"] <= 1.64
 
 
-@pytest.mark.parametrize("config", ["default", "lengths", "variants", "attention"])
+@pytest.mark.parametrize("config", ["default", "lengths", "variants", "attention", "ways"])
 def test_nothing_is_slower_than_plain_autodiff(tmp_path, config):
     argv = (f"--config=configs/speed/{config}.py", "--config.contenders=ours,reference")
     found = results("speed", tmp_path / "w", *argv)
