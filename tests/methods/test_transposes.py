@@ -53,6 +53,12 @@ WAYS = {
 }  # fmt: skip
 
 
+def with_mean(p, h, x):
+    """Columns, and a column for all rows."""
+    a = p["wx"] @ x.T + p["wh"] @ h.T + (p["wh"] @ jnp.mean(h, 0))[:, None]
+    return jnp.split(a.T, 4, -1)
+
+
 def last(p, h, x):
     """A state that has its rows last: its products have the weight first, and stay so."""
     h = jnp.tanh(p["w"] @ x.T + p["u"].T @ h + p["u"] @ h + p["b"][:, None])
@@ -122,7 +128,7 @@ def test_rows_that_come_last_stay_there():
 
 @pytest.mark.usefixtures("x64", "quick_compilation")
 @pytest.mark.parametrize("method", ["deferred", "native"])
-@pytest.mark.parametrize("way", [*WAYS, "last", "heads", "wide"])
+@pytest.mark.parametrize("way", [*WAYS, "last", "heads", "wide", "mean"])
 def test_equals_the_reference(way, method, monkeypatch):
     monkeypatch.setattr(native, "ROWS", 0)  # so few rows would not have weight gradients in the loop
     if way == "last":
@@ -131,6 +137,6 @@ def test_equals_the_reference(way, method, monkeypatch):
     elif way in ("heads", "wide"):
         step, *args = with_heads() if way == "heads" else with_wide_weights()
     else:
-        step, *args = WAYS[way], *problem()
+        step, *args = WAYS.get(way, lstm(with_mean)), *problem()
     args = jax.tree.map(lambda a: a.astype(float), args)
     agree(gradients(step, *args, method=method), gradients(step, *args, method="reference"))

@@ -74,7 +74,7 @@ class Matrices:
         m, b, k = out.aval.shape
         axes_a = [*(i for i in range(3) if i not in (*c_a, *m_a)), *m_a, *c_a]
         axes_w = [*c_w, *m_w, *(i for i in range(3) if i not in (*c_w, *m_w))]
-        each = lambda a, axes: [p[:, 0] for p in jnp.split(a.transpose(axes), m, 1)]
+        each = lambda a, axes: [p.squeeze(1) for p in jnp.split(a.transpose(axes), m, 1)]
 
         def products(a, w):
             pairs = zip(each(a, axes_a), each(w, axes_w), strict=True)

@@ -121,12 +121,8 @@ class Rewriting:
         axes = lasting[0] if lasting else ()
         if axes == tuple(range(len(axes))) or len(set(lasting)) > 1:
             return False
-        place, params = lambda i: axes[i], {}
-        if kind == "split":
-            params = {"axis": place(eqn.params["axis"])}
-        elif kind == "concatenate":
-            params = {"dimension": place(eqn.params["dimension"])}
-        elif kind == "slice":
+        params = {k: axes[eqn.params[k]] for k in ("axis", "dimension") if k in eqn.params}
+        if kind == "slice":
             names = [k for k in ("start_indices", "limit_indices", "strides") if eqn.params[k] is not None]
             params = {k: tuple(eqn.params[k][axes.index(i)] for i in range(len(axes))) for k in names}
         invars = [self.along(a, axes) if a in arrays else a for a in eqn.invars]
@@ -142,12 +138,13 @@ class Rewriting:
         """u, of which a is the view along these axes."""
         if not self.is_wide(a):
             return self.view(a)[0]
-        e, (small,) = self.made_by[a], self.made_by[a].invars
+        e = self.made_by[a]
+        small = self.taken(e.invars[0])
         dims = [axes[i] for i in e.params["broadcast_dimensions"]]
         order = sorted(range(len(dims)), key=dims.__getitem__)
         if order != sorted(order):
             turned = core.Var(small.aval.update(shape=tuple(small.aval.shape[i] for i in order)))
-            self.eqns += spliced(functools.partial(jnp.transpose, axes=order), [self.taken(small)], turned)
+            self.eqns += spliced(functools.partial(jnp.transpose, axes=order), [small], turned)
             small = turned
         wide = like(a, axes)
         params = {"shape": wide.aval.shape, "broadcast_dimensions": tuple(sorted(dims))}
