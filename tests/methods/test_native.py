@@ -414,8 +414,7 @@ def test_a_carry_of_several_kinds_whose_leaves_change_places():
 
 
 @pytest.mark.usefixtures("products")
-@pytest.mark.parametrize("b", [1, 2, 17, 50])
-@pytest.mark.parametrize(("n", "d"), [(1, 1), (3, 33), (7, 64)])
+@pytest.mark.parametrize(("b", "n", "d"), [(1, 1, 1), (1, 7, 64), (2, 3, 33), (17, 7, 64), (50, 1, 1), (50, 3, 33)])
 def test_blocks_of_any_size(b, n, d):
     """Rows that are no multiple of a block's, columns that fill no panel."""
     for dtype, tolerance in ((jnp.float64, 1e-12), (jnp.float32, 2e-5)):

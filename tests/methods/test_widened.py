@@ -38,11 +38,16 @@ def distance(found, exact):
     return sum(float(jnp.sum((a.astype(jnp.float32) - e) ** 2)) for a, e in zip(found, exact, strict=True)) ** 0.5
 
 
-@pytest.mark.parametrize("dtype", (jnp.bfloat16, jnp.float16))
-@pytest.mark.parametrize("masks", ({}, {"lengths": jnp.array([12, 4, 1])}), ids=("whole", "ragged"))
-@pytest.mark.parametrize("name", ("lstm", "gru", "vanilla", "peephole_lstm", "min_gru"))
-def test_nearer_to_float32_than_the_reference_in_the_types_that_were_given(name, masks, dtype):
-    cell = getattr(cells, name)()
+@pytest.mark.parametrize(
+    ("name", "ragged", "dtype"),
+    [
+        ("lstm", False, jnp.bfloat16), ("lstm", True, jnp.float16), ("gru", True, jnp.bfloat16),
+        ("gru", False, jnp.float16), ("vanilla", False, jnp.bfloat16), ("vanilla", True, jnp.float16),
+        ("peephole_lstm", True, jnp.bfloat16), ("min_gru", False, jnp.float16), ("min_gru", True, jnp.bfloat16),
+    ],
+)  # fmt: skip
+def test_nearer_to_float32_than_the_reference_in_the_types_that_were_given(name, ragged, dtype):
+    cell, masks = getattr(cells, name)(), {"lengths": jnp.array([12, 4, 1])} if ragged else {}
     args = problem(cell, dtype)
     assert widened(body_of(cell.step, *args)) is not None
     found = {method: with_gradient(cell.step, args, method, **masks) for method in ("auto", "reference")}

@@ -60,9 +60,9 @@ def test_a_pair_in_a_packed_row_is_scored_as_if_it_were_alone(kind):
 def test_the_gradient_is_that_of_the_pairs_alone(kind):
     """The packed rows by "deferred", the pairs alone by "reference"."""
     (fast, params), (plain, _) = (build(kind, method=method) for method in ("deferred", "reference"))
-    args = rows(PAIRS, [[0, 1], [2, 3]])
+    args = rows(PAIRS[:3], [[0, 1], [2]])
     packed = lambda params: jnp.sum(jnp.where((args[3] > 0)[..., None], jnp.sin(fast.logits(params, *args)), 0))
-    single = lambda params: sum(jnp.sum(jnp.sin(alone(plain, params, pair))) for pair in PAIRS)
+    single = lambda params: sum(jnp.sum(jnp.sin(alone(plain, params, pair))) for pair in PAIRS[:3])
     agree(*(jax.jit(jax.grad(loss))(params) for loss in (packed, single)), 1e-11)
 
 
