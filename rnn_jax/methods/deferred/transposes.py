@@ -17,6 +17,7 @@ from rnn_jax.tracing import effects_of, live
 MAPS = frozenset(
     (*ELEMENTWISE, *UNARY, "convert_element_type", "clamp", "eq", "ne", "lt", "le", "gt", "ge", "and", "or")
 )
+DROP = {"squeeze": "dimensions", "reduce_sum": "axes", "reduce_max": "axes", "reduce_min": "axes"}
 
 
 def rows_first(jaxpr: core.Jaxpr, where) -> core.Jaxpr:
@@ -76,7 +77,7 @@ class Rewriting:
             self.eqns += spliced(functools.partial(jnp.transpose, axes=axes), [u], a)
         return a
 
-    def emit(self, eqn, invars, outvars, axes, **params):
+    def emit(self, eqn, invars, outvars, axes, params):
         """An equation on what its operands are views of; its outcomes are views of outvars along these axes."""
         self.eqns.append(eqn.replace(invars=invars, outvars=outvars, params=eqn.params | params))
         self.views |= {v: (u, axes) for v, u in zip(eqn.outvars, outvars, strict=True)}
@@ -89,7 +90,7 @@ class Rewriting:
             self.views[eqn.outvars[0]] = u, tuple(axes[i] for i in eqn.params["permutation"])
         elif kind == "dot_general" and not any(isinstance(a, core.Literal) for a in eqn.invars):
             self.product(eqn)
-        elif not (kind in (*MAPS, "split", "slice", "concatenate") and self.before(eqn, kind)):
+        elif not (kind in (*MAPS, *DROP, "split", "slice", "concatenate") and self.before(eqn, kind)):
             self.eqns.append(eqn.replace(invars=[self.taken(a) for a in eqn.invars]))
 
     def product(self, eqn):
@@ -112,7 +113,7 @@ class Rewriting:
             pairs.reverse()
             turned = like(out, axes)
         operands, contract, batch = zip(*pairs, strict=True)
-        self.emit(eqn, list(operands), [turned], axes, dimension_numbers=(contract, batch))
+        self.emit(eqn, list(operands), [turned], axes, {"dimension_numbers": (contract, batch)})
 
     def before(self, eqn, kind) -> bool:
         """Puts an equation before the transposition that its operands have in common. False where they have none."""
@@ -122,11 +123,17 @@ class Rewriting:
         if axes == tuple(range(len(axes))) or len(set(lasting)) > 1:
             return False
         params = {k: axes[eqn.params[k]] for k in ("axis", "dimension") if k in eqn.params}
-        if kind == "slice":
+        left = axes
+        if kind in DROP:
+            dropped = eqn.params[DROP[kind]]
+            params = {DROP[kind]: tuple(sorted(axes[i] for i in dropped))}
+            kept = [k for i, k in enumerate(axes) if i not in dropped]
+            left = tuple(sorted(kept).index(k) for k in kept)
+        elif kind == "slice":
             names = [k for k in ("start_indices", "limit_indices", "strides") if eqn.params[k] is not None]
             params = {k: tuple(eqn.params[k][axes.index(i)] for i in range(len(axes))) for k in names}
         invars = [self.along(a, axes) if a in arrays else a for a in eqn.invars]
-        self.emit(eqn, invars, [like(v, axes) for v in eqn.outvars], axes, **params)
+        self.emit(eqn, invars, [like(v, left) for v in eqn.outvars], left, params)
         return True
 
     def is_wide(self, a) -> bool:
