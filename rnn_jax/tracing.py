@@ -6,6 +6,7 @@ their gradient), and the masks of ragged and concatenated sequences are written 
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs, and of jax.config, are not in JAX's annotations)
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -68,6 +69,9 @@ def flatten(closed: core.ClosedJaxpr, collect: Sequence[str] = (), taps: Sequenc
             elif kind == "reshape" and eqn.params["dimensions"] is not None:  # of a transpose: an equation of its own
                 inner = jax.make_jaxpr(lambda a, p=eqn.params: _transposed(a, p))(args[0].aval)
                 outs = walk(inner.jaxpr, args, inner.consts)
+            elif kind in _IN_OTHERS:
+                inner = jax.make_jaxpr(functools.partial(_IN_OTHERS[kind], **eqn.params))(*(a.aval for a in args))
+                outs = walk(inner.jaxpr, args, inner.consts)
             else:
                 if kind != "name":
                     hidden.update(_names_inside(eqn))
@@ -116,6 +120,17 @@ def live(eqns, outvars):
 
 def effects_of(eqns):
     return frozenset().union(*(e.effects for e in eqns))
+
+
+def _unstack(a, axis):
+    return [lax.squeeze(part, (axis,)) for part in lax.split(a, (1,) * a.shape[axis], axis)]
+
+
+def _stack(*arrays, axis):
+    return lax.concatenate([lax.expand_dims(a, (axis,)) for a in arrays], axis)
+
+
+_IN_OTHERS = {"unstack": _unstack, "stack": _stack}  # equations that JAX has since 0.12, written in older ones
 
 
 def _transposed(a, params):
