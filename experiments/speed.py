@@ -161,12 +161,13 @@ def picture(drawn, peak, path):
                 x, y, label=name, marker=plots.MARKERS[i % len(plots.MARKERS)], color=f"C{i}", linewidth=1,
                 markersize=7 if name == "ours" else 4, zorder=3 if name == "ours" else 2,
             )  # fmt: skip
+        axes.set(xscale="log", yscale="log")
         if len(varied) == 1:
             across = ("batch b", "steps t", "inputs n", "units d")[varied[0]]
         else:
-            across, reach = "GFLOP of its products", np.array(axes.get_xlim()).clip(1e-6)
+            across, reach = "GFLOP of its products", np.array(axes.get_xlim())
             axes.plot(reach, 1e3 * reach / peak, "k--", linewidth=0.8, label="peak")
-        axes.set(xscale="log", yscale="log", title=f"{cell}, {each}", xlabel=across, ylabel="ms")
+        axes.set(title=f"{cell}, {each}", xlabel=across, ylabel="ms")
         axes.tick_params(axis="x", which="minor", labelsize=5, labelrotation=30)  # within a decade they are many
     named = max(grid.flat, key=lambda axes: len(axes.lines)).get_legend_handles_labels()
     figure.legend(*named, loc="outside lower center", ncols=6, frameon=False, fontsize=7)
