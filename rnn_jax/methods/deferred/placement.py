@@ -14,6 +14,7 @@ from rnn_jax.tracing import Body, live
 
 ONCE, AHEAD, LOOP, AFTER = range(4)
 BILINEAR = ("dot_general", "conv_general_dilated")
+TURNED = "rnn_jax_turned_product"
 EXPANDING = ("broadcast_in_dim", "reshape", "convert_element_type", "iota", "squeeze", "not")
 ELEMENTWISE = ("add", "sub", "mul", "div", "max", "min", "pow", "atan2", "rem", "select_n", "nextafter", "add_any")
 UNARY = ("neg", "exp", "log", "tanh", "logistic", "abs", "integer_pow", "square", "sqrt", "rsqrt", "sign")
@@ -125,7 +126,7 @@ def bytes_needed(jaxpr, where):
 
 def is_product(eqn) -> bool:
     """Is it bilinear, perhaps with a transposition of the outcome (see `rewriting.with_transpose`)?"""
-    return eqn.primitive.name in BILINEAR or eqn.params.get("name") == "turned_product"
+    return eqn.primitive.name in BILINEAR or eqn.params.get("name") == TURNED
 
 
 def weight_of(eqn, where):

@@ -20,6 +20,7 @@ from rnn_jax.methods.deferred.placement import (
     ELEMENTWISE,
     LOOP,
     ONCE,
+    TURNED,
     is_float,
     is_product,
     size,
@@ -137,11 +138,10 @@ def summed_in_turn(eqn, where, spread) -> list[Any]:
 def with_transpose(product, transpose):
     """A product and the transposition of it, as one equation."""
 
-    def turned_product(*args):
-        return apply(transpose, apply(product, args))[0]
-
+    both = lambda *args: apply(transpose, apply(product, args))[0]
+    both.__name__ = TURNED
     args = list(dict.fromkeys(variables(product.invars)))
-    eqn = jax.make_jaxpr(jax.jit(turned_product))(*(v.aval for v in args)).eqns[0]
+    eqn = jax.make_jaxpr(jax.jit(both))(*(v.aval for v in args)).eqns[0]
     return eqn.replace(invars=args, outvars=transpose.outvars)
 
 

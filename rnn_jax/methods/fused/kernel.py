@@ -3,7 +3,9 @@
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false, reportOptionalMemberAccess=false
 # (the types of jaxprs are not in JAX's annotations)
 
+import abc
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,7 +21,7 @@ def refusal(why):
     return ValueError(f'fused: {why}; use method="deferred", which takes any step')
 
 
-class Kernel:
+class Kernel(abc.ABC):
     """A step (*consts, *carry, *x) -> (*carry, *y), as equations, to be run over time."""
 
     ROWS = 1  # of the batch in a program, where the options have no number
@@ -50,7 +52,6 @@ class Kernel:
         call = self.program(inputs, outputs, length, reverse)
         args = [pad(a, (*lead, *self.padded(v))) for a, (v, lead) in zip([*consts, *carry, *xs], inputs, strict=True)]
         if not self.options.interpret:
-            self.demand_gpu()
             types = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in args]
             try:
                 jax.jit(call).trace(*types).lower(lowering_platforms=("cuda",))
@@ -62,12 +63,9 @@ class Kernel:
         out = [a[tuple(map(slice, (*lead, *v.aval.shape)))] for a, (v, lead) in zip(call(*args), outputs, strict=True)]
         return out[: self.n_carry], out[self.n_carry :]
 
-    def program(self, inputs, outputs, length: int, reverse: bool):
+    @abc.abstractmethod
+    def program(self, inputs, outputs, length: int, reverse: bool) -> Callable[..., Any]:
         """The kernel, a function of the padded inputs; inputs and outputs are (variable, leading axes)."""
-        raise NotImplementedError
-
-    def demand_gpu(self):
-        """Refuses what this backend does not compile, before it is asked to."""
 
     def evaluate(self, jaxpr: core.Jaxpr, args, equation):
         """The equations on the blocks of one program; equation(eqn, values) evaluates one."""

@@ -22,6 +22,8 @@ class Triton(Kernel):
         from jax.experimental import pallas as pl
         from jax.experimental.pallas import triton
 
+        if not self.options.interpret:
+            self.demand_gpu()
         cut = list(self.blocks)
 
         def spec(v, lead):
@@ -66,6 +68,7 @@ class Triton(Kernel):
         return apply(small, list(read.values()))
 
     def demand_gpu(self):
+        """Refuses what Triton does not compile, before it is asked to."""
         for eqn in self.axes.products:
             shapes = [[n for n in self.block(v) if n != 1] for v in eqn.invars]
             if any(len(shape) != 2 or min(shape) < 16 for shape in shapes):
