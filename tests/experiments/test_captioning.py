@@ -237,13 +237,18 @@ def test_an_order_in_which_each_picture_is_another():
         ({"decode.length_power": float("nan")}, "config.decode.length_power=nan: want a number"),
         ({"decode.top_p": 0.0}, "config.decode.top_p=0.0: want a probability above 0"),
         ({"encoder.widths": "(0,)"}, "config.encoder.widths=(0,): want at least one, each at least 1"),
-        ({"encoder.name": "squeezenet", "data.pixels": 20}, "config.data.pixels=20: too few for squeezenet"),
         ({"mode": "say"}, "config.mode=say: want one of train, caption, judge"),
         ({"seed": -1}, "config.seed=-1: want at least 0"),
     ],
 )
 def test_a_wrong_call_is_one_line(tmp_path, capsys, changed, message):
     refused(captioning, tmp_path / "new", capsys, message, **TINY | changed)
+
+
+def test_pictures_smaller_than_a_cnn_s_grid(tmp_path, capsys, data_root):
+    """Its size is known by its weights alone, which are data."""
+    small = TINY | {"encoder.name": "squeezenet", "data.pixels": 20, "data.root": str(data_root)}
+    refused(captioning, tmp_path / "new", capsys, "config.data.pixels=20: too few for squeezenet", **small)
 
 
 def test_pictures_that_are_not_named(trained, capsys):
